@@ -1,0 +1,1 @@
+"""Users, projects, memberships, groups, service accounts and API keys."""

@@ -1,0 +1,1 @@
+"""The JSON API under /api: the only place that knows Django REST framework."""

@@ -1,0 +1,1 @@
+"""Evidence: append-only events, write-ahead journal, hash chain, loader, verify and export."""

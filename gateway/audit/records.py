@@ -1,0 +1,63 @@
+"""The two journal records of a request. Content-free: an allow-list of fields, nothing else.
+
+`decision` is written before any byte leaves; `outcome` on every path afterwards, also when the
+client is gone. The loader merges the two into one row by `id`.
+"""
+
+import msgspec
+
+
+class DecisionRecord(msgspec.Struct, frozen=True, kw_only=True, tag_field="t", tag="decision"):
+    """What was decided, and on what grounds. Times are Unix seconds (UTC)."""
+
+    id: str  # decision id
+    request_id: str
+    at: float
+    project: str
+    actor: str  # "user:<uuid>" or "service_account:<uuid>"
+    on_behalf_of: str = ""
+    key_prefix: str = ""
+    channel: str = "api"  # "api", "chat", "batch", "explain"
+    endpoint: str
+    alias: str
+    stream: bool = False
+    size_bytes: int = 0
+    digest: str
+    sensitivity: str
+    categories: list[str] = []
+    classes: dict[str, int] = {}
+    opaque: list[str] = []
+    declared: str = ""  # what the caller declared, normalised: "confidential, health"
+    decision: str  # "allowed", "denied", "unknown_alias", "refused" (rate limit, budget)
+    reason: str = ""  # code of the error the caller got, when refused
+    revision: str
+    rules: list[str] = []  # "organisation:health-stays"
+    shadow_rules: list[str] = []
+    candidates: list[str] = []  # deployments, in order
+    dropped: list[list[str]] = []  # [deployment, zone, reason, rule or ""]
+    masked: int = 0
+
+
+class OutcomeRecord(msgspec.Struct, frozen=True, kw_only=True, tag_field="t", tag="outcome"):
+    """How it ended. Token counts are the upstream's; None where it gave none."""
+
+    id: str  # decision id
+    at: float
+    status: int  # what the client was told; 499: the client left first
+    error: str = ""  # our error code, or empty
+    deployment: str = ""  # which served; empty when none did
+    zone: str = ""
+    model: str = ""  # what the upstream says it is
+    attempts: list[list[str]] = []  # [deployment, zone, "ok" or provider error code]
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    first_byte_ms: int | None = None
+    duration_ms: int = 0
+    bytes_out: int = 0
+
+
+Record = DecisionRecord | OutcomeRecord
+
+
+class JournalUnavailable(Exception):
+    """The record could not be made durable: nothing may be sent (503 `fail_closed`, `journal`)."""

@@ -1,0 +1,1 @@
+"""The team chat: takes the one request path like everybody else."""

@@ -1,0 +1,1 @@
+"""Deployments, model aliases, grants, encrypted credentials."""

@@ -1,0 +1,136 @@
+"""What the request path needs of the outside, as plain data and protocols.
+
+INVARIANT: nothing here does I/O per request except the journal's one write and a lease that
+must be renewed.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from gateway.audit.records import Record
+from gateway.providers.calls import Destination
+from policies.classification.findings import Analysis
+from policies.engine.decide import CompiledPolicy
+from policies.engine.labels import Label
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Principal:
+    """Who asks, as the snapshot knows it. One instance per API key (or per chat session)."""
+
+    actor: str  # "user:<uuid>" or "service_account:<uuid>"
+    project: str  # slug
+    key_id: str = ""
+    key_prefix: str = ""
+    on_behalf_of: str = ""
+    groups: frozenset[str] = frozenset()
+    scopes: frozenset[str] = frozenset()  # empty: every relay endpoint; else e.g. {"chat.completions"}
+    floor: Label = field(default_factory=Label)  # the key's own floor
+    requests_per_minute: int | None = None  # None: no limit
+    expires_at: float | None = None  # Unix seconds
+
+
+class Analyser(Protocol):
+    """A project's recognizers, compiled. Implemented by `policies.classification`."""
+
+    def analyse(self, texts: list[str]) -> Analysis:
+        """Findings over all texts; `Finding.field` is the index into `texts`. Never raises for
+        content: a scan that fails or exceeds its budget comes back opaque."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelCard:
+    """One entry of `/v1/models`: an alias the project may use."""
+
+    id: str
+    created: int  # Unix seconds
+    zones: tuple[str, ...]  # of its deployments, in order, without repeats
+    endpoints: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProjectView:
+    """Everything the path needs of one project."""
+
+    slug: str
+    policy: CompiledPolicy
+    analyser: Analyser
+    models: Mapping[str, ModelCard]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snapshot:
+    """The control plane at one version, in memory. Replaced as a whole, never changed.
+
+    `confirmed_at` (monotonic seconds) moves forward each time the store confirms the version;
+    see `SnapshotSource`.
+    """
+
+    version: int
+    keys: Mapping[bytes, Principal]  # SHA-256 of the presented API key -> principal
+    projects: Mapping[str, ProjectView]
+    destinations: Mapping[str, Destination]  # by deployment name
+    egress_stopped: bool = False
+
+
+class SnapshotUnavailable(Exception):
+    """No snapshot could ever be read, or it is older than the last limit (503 `fail_closed`)."""
+
+
+class SnapshotSource(Protocol):
+    """Where the path reads the control plane."""
+
+    def current(self) -> tuple[Snapshot, float]:
+        """The snapshot and its age in seconds since the store last confirmed it. No I/O.
+
+        Raises SnapshotUnavailable when there is none. The path itself applies the age limits:
+        over 5 s on_prem only, over 15 minutes nothing.
+        """
+        ...
+
+
+class Journal(Protocol):
+    """The write-ahead journal."""
+
+    def append(self, record: Record) -> None:
+        """One write; returns when the operating system has it.
+
+        Raises JournalUnavailable; then nothing may be sent.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refusal:
+    """A limit said no. `code` is `rate_limited` or `budget_exceeded`."""
+
+    code: str
+    message: str
+    retry_after_s: int | None = None
+
+
+class Reservation(Protocol):
+    """What was reserved for one request. Settled or released exactly once."""
+
+    def settle(self, *, prompt_tokens: int | None, completion_tokens: int | None) -> None:
+        """Replace the estimate by what was used. No I/O."""
+        ...
+
+    def release(self) -> None:
+        """Nothing was sent: give everything back. No I/O."""
+        ...
+
+
+class BudgetGate(Protocol):
+    """Leases on requests, tokens and money."""
+
+    def reserve(self, principal: Principal, *, estimated_tokens: int) -> "Reservation | Refusal | None":
+        """Reserve from the local lease without I/O. None: the lease is used up, call `renew`."""
+        ...
+
+    async def renew(self, principal: Principal, *, estimated_tokens: int) -> "Reservation | Refusal":
+        """Renew the lease from the shared store, then reserve. A store that cannot be reached
+        refuses: an exhausted lease is never overrun."""
+        ...

@@ -1,0 +1,186 @@
+"""The only reader of the environment. Every variable is listed in docs/interfaces.md.
+
+State lives under `SLUICE_VAR` (default `var/`). Without `DATABASE_URL` and `REDIS_URL` this is
+the embedded default: SQLite in WAL mode and a private Valkey on a unix socket, for one web
+process and one worker.
+"""
+
+import os
+from datetime import timedelta
+from ipaddress import ip_network
+from pathlib import Path
+
+import dj_database_url
+
+from gateway.secret_files import read_or_create_secret
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+VAR_DIR = Path(os.environ.get("SLUICE_VAR") or BASE_DIR / "var").resolve()
+VAR_DIR.mkdir(parents=True, exist_ok=True, mode=0o700)
+
+
+def _flag(name: str) -> bool:
+    return os.environ.get(name, "").strip().lower() in {"1", "true", "yes", "on"}
+
+
+def _words(name: str, default: str = "") -> list[str]:
+    return [word for word in os.environ.get(name, default).replace(",", " ").split() if word]
+
+
+# --- Where it is reached -------------------------------------------------------------------
+HOST = os.environ.get("SLUICE_HOST", "127.0.0.1")
+PORT = int(os.environ.get("PORT", "8000"))
+PUBLIC_URL = os.environ.get("SLUICE_PUBLIC_URL", f"http://{HOST}:{PORT}").rstrip("/")
+_public_host = PUBLIC_URL.split("://", 1)[-1].split("/", 1)[0].rsplit(":", 1)[0]
+ALLOWED_HOSTS = sorted({"127.0.0.1", "localhost", "[::1]", _public_host, *_words("SLUICE_ALLOWED_HOSTS")})
+CSRF_TRUSTED_ORIGINS = [PUBLIC_URL]
+_https = PUBLIC_URL.startswith("https://")
+
+# --- Secrets -------------------------------------------------------------------------------
+SECRET_KEY = os.environ.get("SLUICE_SECRET_KEY") or read_or_create_secret(VAR_DIR / "secret.key")
+# Encrypts vendors' credentials at rest (Fernet). From a file or the environment.
+KEY_ENCRYPTION_KEY = os.environ.get("SLUICE_KEY_ENCRYPTION_KEY") or read_or_create_secret(
+    VAR_DIR / "kek.key"
+)
+DEBUG = False
+
+# --- Stores --------------------------------------------------------------------------------
+EMBEDDED = not os.environ.get("DATABASE_URL")
+if EMBEDDED:
+    DATABASES = {
+        "default": {
+            "ENGINE": "django.db.backends.sqlite3",
+            "NAME": VAR_DIR / "sluice.sqlite3",
+            "OPTIONS": {
+                # A writer waits for its turn instead of failing half-way through.
+                "transaction_mode": "IMMEDIATE",
+                "timeout": 20,
+                "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;",
+            },
+            # A file, so that tests with several processes see one database.
+            "TEST": {"NAME": os.environ.get("SLUICE_TEST_DB") or None},
+        }
+    }
+else:
+    # CONN_MAX_AGE stays 0: under ASGI a kept connection per thread exhausts the server.
+    DATABASES = {"default": dj_database_url.parse(os.environ["DATABASE_URL"], conn_max_age=0)}
+VALKEY_SOCKET = VAR_DIR / "valkey.sock"
+REDIS_URL = os.environ.get("REDIS_URL") or f"unix://{VALKEY_SOCKET}"
+CELERY_BROKER_URL = os.environ.get("REDIS_URL") or f"redis+socket://{VALKEY_SOCKET}"
+
+# --- The boundary --------------------------------------------------------------------------
+# Addresses an on_prem deployment may resolve to, checked at every connect.
+ON_PREM_NETWORKS = tuple(
+    ip_network(word) for word in _words("SLUICE_ON_PREM_NETWORKS", "127.0.0.0/8 ::1/128")
+)
+SNAPSHOT_POLL = timedelta(milliseconds=250)
+JOURNAL_DIR = VAR_DIR / "journal"
+# `strict`: what leaves on_prem is committed to the database before a byte is sent.
+AUDIT_STRICT = _flag("SLUICE_AUDIT_STRICT")
+MAX_BODY_BYTES = int(os.environ.get("SLUICE_MAX_BODY_BYTES", str(20 * 1024 * 1024)))
+CONFIG_FILE = Path(os.environ["SLUICE_CONFIG"]) if os.environ.get("SLUICE_CONFIG") else None
+# Vendors whose key stands in the environment are proposals, disabled until confirmed.
+VENDOR_KEYS = {
+    vendor: os.environ[name]
+    for vendor, name in (
+        ("openai", "OPENAI_API_KEY"),
+        ("anthropic", "ANTHROPIC_API_KEY"),
+        ("gemini", "GEMINI_API_KEY"),
+    )
+    if os.environ.get(name)
+}
+
+# --- Django --------------------------------------------------------------------------------
+INSTALLED_APPS = [
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "django.contrib.admin",
+    "rest_framework",
+    "gateway.accounts",
+    "gateway.deployments",
+    "gateway.audit",
+    "gateway.usage",
+    "policies",
+    "gateway.snapshot",
+    "gateway.admin_api",
+    "frontend",
+]
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "frontend.middleware.ContentSecurityPolicyMiddleware",
+]
+ROOT_URLCONF = "gateway.urls"
+ASGI_APPLICATION = "gateway.asgi.application"
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ]
+        },
+    }
+]
+AUTH_USER_MODEL = "accounts.User"
+LOGIN_URL = "/login/"
+LOGIN_REDIRECT_URL = "/"
+LOGOUT_REDIRECT_URL = "/login/"
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 10}},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+]
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = "Lax"
+SESSION_COOKIE_SECURE = _https
+CSRF_COOKIE_SECURE = _https
+SECURE_CONTENT_TYPE_NOSNIFF = True
+SECURE_REFERRER_POLICY = "same-origin"
+X_FRAME_OPTIONS = "DENY"
+STATIC_URL = "/static/"
+STATIC_ROOT = VAR_DIR / "static"
+WHITENOISE_USE_FINDERS = True
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+LANGUAGE_CODE = "en"
+TIME_ZONE = "UTC"
+USE_TZ = True
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "gateway.admin_api.authentication.APIKeyAuthentication",
+        "rest_framework.authentication.SessionAuthentication",
+    ],
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "UNAUTHENTICATED_USER": None,
+}
+
+# --- Celery --------------------------------------------------------------------------------
+CELERY_TASK_ACKS_LATE = True
+CELERY_TASK_REJECT_ON_WORKER_LOST = True
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_TASK_DEFAULT_QUEUE = "default"
+
+# --- Logs: never content -------------------------------------------------------------------
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["stderr"], "level": os.environ.get("SLUICE_LOG_LEVEL", "INFO")},
+}

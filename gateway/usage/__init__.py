@@ -1,0 +1,1 @@
+"""Leases: rate limits, budgets and usage, reserved without a store call per request."""
