@@ -76,6 +76,8 @@ class RequestFacts:
     before masking. `unmaskable` is what of it masking can never take away: floors, declared and
     inherited labels, opaque parts. `data_classes` counts findings by class.
     `class_labels` gives the label one finding of each class contributes.
+    `suspended` names the rules (`organisation:health-stays`) that an exception or an approval
+    for this digest takes out of effect; whoever fills it has checked who granted it.
     """
 
     decision_id: str
@@ -95,3 +97,4 @@ class RequestFacts:
     reach_out: frozenset[str] = frozenset()  # "remote_image", "web_search", "mcp", …
     budget: str = "ok"  # "ok", "warned", "exhausted"
     on_prem_only_because: str = ""  # "egress_stopped", "snapshot_stale", or empty
+    suspended: frozenset[str] = frozenset()

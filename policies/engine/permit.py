@@ -5,12 +5,13 @@ this digest until `expires_at`. Retries, fallbacks, hedges and caches draw from 
 nothing else.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
 from policies.engine.facts import Zone
-from policies.engine.labels import Label
+from policies.engine.labels import PUBLIC, Label
 
 LIFETIME = timedelta(seconds=30)
 
@@ -35,6 +36,44 @@ class DropReason(StrEnum):
     SNAPSHOT_STALE = "snapshot_stale"
 
 
+class MaskMode(StrEnum):
+    """How a finding is replaced, the strictest first."""
+
+    REMOVE = "remove"
+    PLACEHOLDER = "placeholder"
+    HASH = "hash"
+    PARTIAL = "partial"  # part of the value stays: the finding keeps its category
+
+    @property
+    def strictness(self) -> int:
+        """Higher is stricter; the strictest mode that any matching rule names wins."""
+        return _STRICTNESS[self]
+
+
+_STRICTNESS = {
+    MaskMode.REMOVE: 3,
+    MaskMode.PLACEHOLDER: 2,
+    MaskMode.HASH: 1,
+    MaskMode.PARTIAL: 0,
+}
+
+
+def strictest_mode(
+    modes: Iterable[tuple[str, MaskMode]], data_class: str, categories: frozenset[str]
+) -> MaskMode | None:
+    """How findings of `data_class` are replaced by a mask that names classes and categories.
+
+    `categories` are those which one finding of the class contributes. None: not replaced.
+    """
+    found: MaskMode | None = None
+    for name, mode in modes:
+        if (name == data_class or name in categories) and (
+            found is None or mode.strictness > found.strictness
+        ):
+            found = mode
+    return found
+
+
 @dataclass(frozen=True, slots=True)
 class RuleRef:
     """A rule by where it was written (`organisation` or `project`) and its id."""
@@ -42,19 +81,27 @@ class RuleRef:
     scope: str
     id: str
 
+    @property
+    def key(self) -> str:
+        """As records and `RequestFacts.suspended` write it: `project:health-stays`."""
+        return f"{self.scope}:{self.id}"
+
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
     """A deployment that may receive the bytes, and what must be masked in them first.
 
     `mask` names the data classes and categories to replace; empty: the bytes as labelled.
-    `masked` counts the findings that are replaced.
+    `masked` counts the findings that are replaced. `label` is b_d's, that is, after masking.
+    `modes` says for each name in `mask` how; see `strictest_mode` for one finding.
     """
 
     deployment: str
     zone: Zone
     mask: frozenset[str] = frozenset()
     masked: int = 0
+    label: Label = PUBLIC
+    modes: tuple[tuple[str, MaskMode], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +140,7 @@ class Permit:
     dropped: tuple[Dropped, ...]
     rules: tuple[RuleRef, ...]  # every rule that matched, in document order
     shadow: tuple[RuleRef, ...]  # matched, recorded, without effect
+    suspended: tuple[RuleRef, ...] = ()  # matched, without effect: exception or approval
     issued_at: datetime
     expires_at: datetime
     error: str = ""  # which rule failed to evaluate, when one did

@@ -1,0 +1,166 @@
+"""From a condition to a closure over one request. Conditions see the label before masking."""
+
+from collections.abc import Callable
+from datetime import time
+from functools import singledispatch
+from zoneinfo import ZoneInfo
+
+from policies.engine import rules as r
+from policies.engine.facts import RequestFacts
+from policies.engine.labels import Label
+
+Test = Callable[[RequestFacts, Label], bool]
+
+
+class RuleError(Exception):
+    """A condition cannot be evaluated; the rule that holds it denies."""
+
+
+@singledispatch
+def compile_condition(condition: object) -> Test:
+    """A closure that says whether the condition holds. It may raise; then the rule denies."""
+    raise TypeError(f"not a condition: {type(condition).__name__}")
+
+
+@compile_condition.register
+def _endpoint(condition: r.EndpointIs) -> Test:
+    names = condition.any_of
+    return lambda facts, label: facts.endpoint in names
+
+
+@compile_condition.register
+def _alias(condition: r.AliasIs) -> Test:
+    names = condition.any_of
+    return lambda facts, label: facts.alias in names
+
+
+@compile_condition.register
+def _sensitivity(condition: r.SensitivityIs) -> Test:
+    low, high = condition.at_least, condition.at_most
+    return lambda facts, label: low <= label.sensitivity <= high
+
+
+@compile_condition.register
+def _category(condition: r.CategoryIs) -> Test:
+    any_of, all_of = condition.any_of, condition.all_of
+    if not all_of:
+        return lambda facts, label: not any_of.isdisjoint(label.categories)
+    if not any_of:
+        return lambda facts, label: all_of <= label.categories
+    return lambda facts, label: (
+        all_of <= label.categories and not any_of.isdisjoint(label.categories)
+    )
+
+
+@compile_condition.register
+def _data_class(condition: r.DataClassIs) -> Test:
+    any_of, all_of, at_least = condition.any_of, condition.all_of, condition.at_least
+
+    def holds(facts: RequestFacts, label: Label) -> bool:
+        counts = facts.data_classes
+        if not counts:
+            return False
+        if any_of and sum(counts.get(name, 0) for name in any_of) < at_least:
+            return False
+        return all(counts.get(name, 0) >= at_least for name in all_of)
+
+    return holds
+
+
+@compile_condition.register
+def _group(condition: r.GroupIs) -> Test:
+    names = condition.any_of
+    return lambda facts, label: not names.isdisjoint(facts.groups)
+
+
+@compile_condition.register
+def _key(condition: r.KeyIs) -> Test:
+    names = condition.any_of
+    return lambda facts, label: facts.key in names
+
+
+@compile_condition.register
+def _size(condition: r.SizeIs) -> Test:
+    low, high = condition.at_least, condition.at_most
+    if high is None:
+        return lambda facts, label: facts.size_bytes >= low
+    return lambda facts, label: low <= facts.size_bytes <= high
+
+
+@compile_condition.register
+def _modality(condition: r.ModalityIs) -> Test:
+    names = condition.any_of
+    return lambda facts, label: not names.isdisjoint(facts.modalities)
+
+
+@compile_condition.register
+def _tools(condition: r.ToolsAre) -> Test:
+    names, present = condition.any_of, condition.present
+    if names is None:
+        return lambda facts, label: bool(facts.tools) is present
+    return lambda facts, label: not names.isdisjoint(facts.tools)
+
+
+@compile_condition.register
+def _budget(condition: r.BudgetIs) -> Test:
+    states = condition.any_of
+    return lambda facts, label: facts.budget in states
+
+
+@compile_condition.register
+def _time(condition: r.TimeIs) -> Test:
+    days, start, end = condition.days, condition.start, condition.end
+    try:
+        zone = ZoneInfo(condition.timezone)
+    except (KeyError, ValueError, OSError):
+        # The document was read where this zone was known. Not knowing it here is an error of
+        # the rule at every request, and never a window that is silently always or never open.
+        return _always_fails(f"the time zone {condition.timezone!r} is unknown on this machine")
+
+    def holds(facts: RequestFacts, label: Label) -> bool:
+        if facts.now.tzinfo is None:
+            raise RuleError("the time of the request has no zone")
+        local = facts.now.astimezone(zone)
+        return _in_window(local.weekday(), local.time(), days=days, start=start, end=end)
+
+    return holds
+
+
+def _in_window(
+    weekday: int, clock: time, *, days: frozenset[int], start: time, end: time | None
+) -> bool:
+    if end is None or end > start:
+        return weekday in days and start <= clock and (end is None or clock < end)
+    return (weekday in days and clock >= start) or ((weekday - 1) % 7 in days and clock < end)
+
+
+def _always_fails(reason: str) -> Test:
+    def holds(facts: RequestFacts, label: Label) -> bool:
+        raise RuleError(reason)
+
+    return holds
+
+
+@compile_condition.register
+def _all_of(condition: r.AllOf) -> Test:
+    tests = tuple(compile_condition(part) for part in condition.conditions)
+    match tests:
+        case ():
+            return lambda facts, label: True
+        case (only,):
+            return only
+        case (first, second):
+            return lambda facts, label: first(facts, label) and second(facts, label)
+    return lambda facts, label: all(test(facts, label) for test in tests)
+
+
+@compile_condition.register
+def _any_of(condition: r.AnyOf) -> Test:
+    tests = tuple(compile_condition(part) for part in condition.conditions)
+    return lambda facts, label: any(test(facts, label) for test in tests)
+
+
+@compile_condition.register
+def _not(condition: r.Not) -> Test:
+    test = compile_condition(condition.condition)
+    return lambda facts, label: not test(facts, label)
