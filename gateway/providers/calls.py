@@ -2,12 +2,13 @@
 
 The errors:
 
-    ProviderError                 nothing usable came back; says whether the next candidate may be tried
+    ProviderError                 nothing usable came back; says whether bytes had arrived
     ├── AddressRefused            the resolved address is not allowed for this zone
     ├── ConnectFailed             no connection (refused, DNS, TLS)
     ├── UpstreamTimeout           connected, then silence beyond the limit
     ├── UpstreamClosed            the connection ended early (`after_first_byte` says when)
     ├── UpstreamProtocolError     what came back is not HTTP, or not what the dialect promises
+    ├── RequestRefused            cannot be written safely (a line break in a header): never sent
     └── PermitViolation           the call does not match its permit: a defect of ours, never sent
 """
 
@@ -63,6 +64,12 @@ class UpstreamProtocolError(ProviderError):
     code = "protocol_error"
 
 
+class RequestRefused(ProviderError):
+    """The call cannot be written as a safe request (address, path or header). Nothing was sent."""
+
+    code = "request_refused"
+
+
 class PermitViolation(ProviderError):
     """The call and its permit disagree. Nothing was sent."""
 
@@ -89,7 +96,9 @@ class Destination:
     connect_timeout_s: float = 5.0
     first_byte_timeout_s: float = 120.0
     idle_timeout_s: float = 60.0
-    options: Mapping[str, str] = field(default_factory=dict)  # e.g. {"litellm_provider": "anthropic"}
+    options: Mapping[str, str] = field(
+        default_factory=dict
+    )  # e.g. {"litellm_provider": "anthropic"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,6 +159,7 @@ __all__ = [
     "PermitViolation",
     "Provider",
     "ProviderError",
+    "RequestRefused",
     "UpstreamClosed",
     "UpstreamProtocolError",
     "UpstreamTimeout",

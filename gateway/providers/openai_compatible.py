@@ -1,0 +1,81 @@
+"""Servers that speak OpenAI's dialect: vLLM, Ollama, llama.cpp, GPT4All, any OpenAI-shaped cloud.
+
+Sends what it was given, to where the permit says, with a fixed set of headers; the answer passes
+through as bytes. Knows no model, reads no body (unless the destination names a dialect).
+"""
+
+from gateway.providers.calls import Answer, Call, Destination
+from gateway.providers.connection import Times
+from gateway.providers.http_client import HttpClient
+from gateway.providers.permit_check import Clock, check_permit, utc_now
+from gateway.providers.request_head import header_line, request_line
+from gateway.providers.targets import Target, target_of
+
+_MOST_PREPARED = 256  # destinations remembered; the snapshot replaces them when they change
+
+
+class _Prepared:
+    """What is the same for every request to one destination.
+
+    `destination` is kept so that its identity stays its own while this entry lives.
+    """
+
+    __slots__ = ("destination", "fixed", "prefix", "target", "times")
+
+    def __init__(self, destination: Destination) -> None:
+        self.destination = destination
+        target, self.prefix = target_of(destination)
+        self.target: Target = target
+        self.times = Times(destination.first_byte_timeout_s, destination.idle_timeout_s)
+        self.fixed = (
+            header_line("host", target.authority)
+            + b"user-agent: sluice\r\naccept-encoding: identity\r\n"
+            + b"content-type: application/json\r\n"
+        )
+        if destination.credential:
+            self.fixed += header_line("authorization", f"Bearer {destination.credential}")
+
+
+class OpenAICompatible:
+    """The adapter. One instance serves all destinations of one event loop."""
+
+    def __init__(self, *, client: HttpClient | None = None, clock: Clock = utc_now) -> None:
+        self._client = HttpClient() if client is None else client
+        self._clock = clock
+        self._prepared: dict[int, _Prepared] = {}
+
+    async def send(self, call: Call) -> Answer:
+        """POST the body to `{base_url}{path}`. Raises ProviderError before the answer's head;
+        statuses of 400 and above are answers."""
+        check_permit(call, now=self._clock())
+        prepared = self._prepare(call.destination)
+        head = b"".join(
+            (
+                request_line("POST", prepared.prefix + call.path),
+                prepared.fixed,
+                b"accept: text/event-stream\r\n"
+                if call.stream
+                else b"accept: application/json\r\n",
+                header_line("x-request-id", call.request_id),
+                b"content-length: %d\r\n\r\n" % len(call.body),
+            )
+        )
+        return await self._client.send(
+            prepared.target,
+            head,
+            call.body,
+            times=prepared.times,
+            connect_timeout_s=call.destination.connect_timeout_s,
+        )
+
+    async def aclose(self) -> None:
+        """Close every connection."""
+        await self._client.aclose()
+
+    def _prepare(self, destination: Destination) -> _Prepared:
+        known = self._prepared.get(id(destination))
+        if known is None or known.destination is not destination:
+            if len(self._prepared) >= _MOST_PREPARED:
+                self._prepared.clear()
+            known = self._prepared[id(destination)] = _Prepared(destination)
+        return known
