@@ -1,0 +1,35 @@
+"""What the audit tests share: a journal directory and records to put there."""
+
+import importlib.util
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from gateway.audit.journal import FileJournal
+
+WRITING = Path(__file__).with_name("writing.py")
+
+
+@pytest.fixture(scope="session")
+def writing() -> ModuleType:
+    """The module of the writing process, for its records."""
+    spec = importlib.util.spec_from_file_location("audit_writing", WRITING)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> Path:
+    return tmp_path / "journal"
+
+
+@pytest.fixture
+def journal(directory: Path) -> Iterator[FileJournal]:
+    with closing(FileJournal(directory, reopen_after_s=0)) as made:
+        yield made
