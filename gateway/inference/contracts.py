@@ -25,7 +25,9 @@ class Principal:
     key_prefix: str = ""
     on_behalf_of: str = ""
     groups: frozenset[str] = frozenset()
-    scopes: frozenset[str] = frozenset()  # empty: every relay endpoint; else e.g. {"chat.completions"}
+    scopes: frozenset[str] = (
+        frozenset()
+    )  # empty: every relay endpoint; else e.g. {"chat.completions"}
     floor: Label = field(default_factory=Label)  # the key's own floor
     requests_per_minute: int | None = None  # None: no limit
     expires_at: float | None = None  # Unix seconds
@@ -126,11 +128,15 @@ class Reservation(Protocol):
 class BudgetGate(Protocol):
     """Leases on requests, tokens and money."""
 
-    def reserve(self, principal: Principal, *, estimated_tokens: int) -> "Reservation | Refusal | None":
+    def reserve(
+        self, principal: Principal, *, estimated_tokens: int
+    ) -> "Reservation | Refusal | None":
         """Reserve from the local lease without I/O. None: the lease is used up, call `renew`."""
         ...
 
-    async def renew(self, principal: Principal, *, estimated_tokens: int) -> "Reservation | Refusal":
+    async def renew(
+        self, principal: Principal, *, estimated_tokens: int
+    ) -> "Reservation | Refusal":
         """Renew the lease from the shared store, then reserve. A store that cannot be reached
         refuses: an exhausted lease is never overrun."""
         ...

@@ -1,0 +1,280 @@
+"""Sending: one permitted destination at a time, and only before the first byte a second one.
+
+INVARIANT: destinations come from the permit. Before each attempt the permit's expiry and the
+switch that stops what leaves on_prem are looked at again.
+"""
+
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING
+
+from gateway.inference.exchange import Decided, Header, Inbound, Reply
+from gateway.inference.trace import CLIENT_CLOSED, Trace
+from gateway.protocol.answers import (
+    EventTooLong,
+    StreamReader,
+    error_event,
+    read_error,
+    read_head,
+)
+from gateway.protocol.errors import (
+    GatewayError,
+    NoDeploymentAvailable,
+    RateLimited,
+    UpstreamRefused,
+)
+from gateway.protocol.forwarding import body_for
+from gateway.protocol.json_tree import encode
+from gateway.protocol.requests import PATHS
+from gateway.providers.calls import Answer, Call, Destination, ProviderError, UpstreamClosed
+from policies.engine.facts import Zone
+from policies.engine.permit import Candidate
+
+if TYPE_CHECKING:
+    from gateway.inference.path import Gateway
+
+MAX_ANSWER_BYTES = 64 * 1024 * 1024  # embeddings of a large batch come to some tens of megabytes
+MAX_ERROR_BYTES = 256 * 1024
+# Statuses with which the upstream speaks about the request itself; another one would say the same.
+_ABOUT_THE_REQUEST = frozenset({400, 413, 415, 422})
+
+
+class _NextPlease(Exception):
+    """This candidate did not serve; the next permitted one may be tried."""
+
+    def __init__(self, code: str, *, retry_after: str = "") -> None:
+        super().__init__(code)
+        self.code = code
+        self.retry_after = retry_after
+
+
+class PermitExpired(Exception):
+    """The permit ran out while waiting (semantic rule 9): decide again, without who failed."""
+
+    def __init__(self, tried: frozenset[str]) -> None:
+        super().__init__("permit expired")
+        self.tried = tried
+
+
+class Attempts:
+    """The sending half of one request."""
+
+    def __init__(
+        self,
+        gateway: "Gateway",
+        inbound: Inbound,
+        decided: Decided,
+        trace: Trace,
+        headers: list[Header],
+    ) -> None:
+        self._gateway = gateway
+        self._inbound = inbound
+        self._decided = decided
+        self._trace = trace
+        self._headers = headers
+
+    async def run(self, *, skip: frozenset[str]) -> Reply:
+        """The first good answer, from a candidate that is not in `skip` (those failed before).
+
+        Raises UpstreamRefused, RateLimited, NoDeploymentAvailable, or PermitExpired.
+        """
+        failures: list[_NextPlease] = []
+        decided, gateway = self._decided, self._gateway
+        tried = skip
+        for candidate in gateway.router.order(
+            decided.permit.candidates,
+            decided.snapshot.destinations,
+            now_s=gateway.monotonic(),
+        ):
+            if candidate.deployment in skip:
+                continue
+            if gateway.now() >= decided.permit.expires_at:
+                raise PermitExpired(tried)
+            tried |= {candidate.deployment}
+            try:
+                return await self._try(candidate)
+            except _NextPlease as failure:
+                failures.append(failure)
+        raise _all_failed(failures)
+
+    async def _try(self, candidate: Candidate) -> Reply:
+        gateway, name = self._gateway, candidate.deployment
+        attempt = [name, candidate.zone.value, "unfinished"]
+        destination = self._destination(candidate)
+        self._trace.attempts.append(attempt)
+        gateway.router.started(name)
+        streaming = False
+        try:
+            reply = await self._exchange(candidate, destination)
+            attempt[2] = "ok"
+            gateway.router.served(name)
+            streaming = reply.body is None
+            return reply  # noqa: TRY300 -- `else` would separate it from its bookkeeping
+        except ProviderError as error:
+            attempt[2] = error.code
+            gateway.router.failed(name, now_s=gateway.monotonic())
+            raise _NextPlease(error.code) from error
+        except _NextPlease as failure:
+            attempt[2] = failure.code
+            gateway.router.failed(name, now_s=gateway.monotonic())
+            raise
+        except UpstreamRefused as error:
+            attempt[2] = f"http_{error.status}"
+            raise
+        finally:
+            if not streaming:
+                gateway.router.ended(name)
+
+    def _destination(self, candidate: Candidate) -> Destination:
+        """Where the candidate is, if it may still be used this instant."""
+        gateway = self._gateway
+        current, _ = gateway.fresh_snapshot()
+        if candidate.zone is not Zone.ON_PREM and current.egress_stopped:
+            raise _NextPlease("egress_stopped")
+        destination = current.destinations.get(candidate.deployment)
+        if destination is None or destination != self._decided.snapshot.destinations.get(
+            candidate.deployment
+        ):
+            # Disabled or changed since the decision: what was decided is not what is there.
+            raise _NextPlease("deployment_changed")
+        return destination
+
+    async def _exchange(self, candidate: Candidate, destination: Destination) -> Reply:
+        request = self._decided.request
+        provider = self._gateway.providers.get(destination.provider)
+        if provider is None:
+            raise _NextPlease("provider_missing")
+        body = body_for(
+            request.tree,
+            endpoint=request.endpoint,
+            zone=destination.zone,
+            model=destination.upstream_model,
+            ask_usage=request.stream and not request.include_usage,
+        )
+        answer = await provider.send(
+            Call(
+                permit=self._decided.permit,
+                destination=destination,
+                path=PATHS[request.endpoint],
+                body=encode(body),
+                stream=request.stream,
+                request_id=self._inbound.request_id,
+            )
+        )
+        handed_over = False
+        try:
+            if answer.status != 200:
+                raise await _refusal(answer)
+            trace = self._trace
+            trace.deployment, trace.zone = candidate.deployment, candidate.zone.value
+            headers = [
+                *self._headers,
+                (b"content-type", answer.headers.get("content-type", "application/json").encode()),
+                (b"x-sluice-deployment", candidate.deployment.encode()),
+                (b"x-sluice-zone", candidate.zone.value.encode()),
+                (b"x-sluice-masked", b"%d" % candidate.masked),
+            ]
+            if not request.stream:
+                return await self._whole(answer, headers)
+            reply = await self._begin_stream(answer, headers, candidate.deployment)
+            handed_over = True
+            return reply
+        finally:
+            if not handed_over:
+                await answer.aclose()
+
+    async def _whole(self, answer: Answer, headers: list[Header]) -> Reply:
+        body = await answer.read(MAX_ANSWER_BYTES)
+        trace, gateway = self._trace, self._gateway
+        trace.first_byte(gateway.monotonic())
+        trace.model, trace.usage = read_head(body)
+        trace.bytes_out = len(body)
+        gateway.finish(trace, status=200)
+        headers.append((b"content-length", b"%d" % len(body)))
+        return Reply(status=200, headers=headers, body=body)
+
+    async def _begin_stream(self, answer: Answer, headers: list[Header], name: str) -> Reply:
+        """Wait for the first event, so that a stream that dies before it can go elsewhere."""
+        if not answer.headers.get("content-type", "").startswith("text/event-stream"):
+            raise _NextPlease("not_a_stream")
+        reader = StreamReader(keep_usage=self._decided.request.include_usage)
+        chunks = answer.chunks()
+        first = b""
+        try:
+            while not first:
+                first = reader.feed(await anext(chunks))
+        except StopAsyncIteration:
+            raise _NextPlease("closed_early") from None
+        except EventTooLong:
+            raise _NextPlease("protocol_error") from None
+        self._trace.first_byte(self._gateway.monotonic())
+        headers.append((b"cache-control", b"no-store"))
+        return Reply(
+            status=200,
+            headers=headers,
+            stream=self._relay(answer, chunks, reader, first, name),
+        )
+
+    async def _relay(
+        self,
+        answer: Answer,
+        chunks: AsyncIterator[bytes],
+        reader: StreamReader,
+        first: bytes,
+        name: str,
+    ) -> AsyncIterator[bytes]:
+        """Pass whole events on as they come. After the first byte a failure is an error event."""
+        trace, gateway = self._trace, self._gateway
+        status, error = CLIENT_CLOSED, "client_closed"
+        sent = 0
+        try:
+            block = first
+            try:
+                while True:
+                    if block:
+                        sent += len(block)
+                        yield block
+                    block = reader.feed(await anext(chunks))
+            except StopAsyncIteration:
+                if not reader.ended_well:
+                    raise UpstreamClosed(
+                        "the stream ended without [DONE]", after_first_byte=True
+                    ) from None
+            status, error = 200, "upstream_error" if reader.failed else ""
+            if not reader.done:
+                yield b"data: [DONE]\n\n"
+        except (ProviderError, EventTooLong) as failure:
+            status, error = 200, getattr(failure, "code", "protocol_error")
+            gateway.router.failed(name, now_s=gateway.monotonic())
+            broken = NoDeploymentAvailable(
+                "The model server broke off in the middle of its answer. What was sent so far is "
+                "incomplete."
+            )
+            broken.code = "upstream_interrupted"
+            yield error_event(broken.body())
+        finally:
+            gateway.router.ended(name)
+            trace.model, trace.usage, trace.bytes_out = reader.model, reader.usage, sent
+            gateway.finish(trace, status=status, error=error)
+            await answer.aclose()
+
+
+async def _refusal(answer: Answer) -> Exception:
+    """What an answer other than 200 means for the request."""
+    status = answer.status
+    if status in _ABOUT_THE_REQUEST:
+        fault = read_error(await answer.read(MAX_ERROR_BYTES))
+        return UpstreamRefused(fault.message, status=status, param=fault.param, code=fault.code)
+    return _NextPlease(f"http_{status}", retry_after=answer.headers.get("retry-after", ""))
+
+
+def _all_failed(failures: list[_NextPlease]) -> GatewayError:
+    if failures and all(failure.code == "http_429" for failure in failures):
+        waits = [int(f.retry_after) for f in failures if f.retry_after.isdigit()]
+        return RateLimited(
+            "Every model server that may receive this request is at its rate limit.",
+            headers={"retry-after": str(min(waits))} if waits else None,
+        )
+    return NoDeploymentAvailable(
+        "No model server that may receive this request could answer it. It was not sent anywhere "
+        "else."
+    )

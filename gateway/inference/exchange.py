@@ -1,0 +1,65 @@
+"""One request and its reply, between whoever brings it and the path."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+from gateway.inference.contracts import Principal, ProjectView, Snapshot
+from gateway.inference.label import Labelled
+from gateway.protocol.requests import RelayRequest
+from policies.engine.facts import Endpoint, RequestFacts
+from policies.engine.permit import Permit
+
+Header = tuple[bytes, bytes]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inbound:
+    """One request, whoever brings it: /v1, the chat, a batch row."""
+
+    principal: Principal
+    endpoint: Endpoint
+    body: bytes
+    request_id: str
+    declared: str = ""
+    channel: str = "api"
+
+
+@dataclass(slots=True, kw_only=True)
+class Reply:
+    """An answer on its way to the caller.
+
+    Either `body` is the whole answer, or `chunks` yields it; whoever reads `chunks` must call
+    `aclose` on every path, which cancels the upstream and writes the outcome.
+    """
+
+    status: int
+    headers: list[Header]
+    body: bytes | None = None
+    stream: "AsyncIterator[bytes] | None" = None
+
+    async def _whole(self) -> AsyncIterator[bytes]:
+        if self.body is not None:
+            yield self.body
+
+    @property
+    def chunks(self) -> AsyncIterator[bytes]:
+        """The answer piece by piece, whether it is a stream or not."""
+        return self.stream if self.stream is not None else self._whole()
+
+    async def aclose(self) -> None:
+        """End the stream, if there is one."""
+        closing = getattr(self.stream, "aclose", None)
+        if closing is not None:
+            await closing()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decided:
+    """A request after its decision, before anything was sent."""
+
+    request: RelayRequest
+    labelled: Labelled
+    facts: RequestFacts
+    permit: Permit
+    snapshot: Snapshot
+    view: ProjectView

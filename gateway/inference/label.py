@@ -1,0 +1,126 @@
+"""The label of a request: floors, declared, found, opaque. It only ever rises.
+
+A scan that failed or ran out of time is not an error here: it makes the request opaque, which no
+deployment off on_prem is cleared for.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from gateway.inference.contracts import Principal, ProjectView
+from gateway.protocol.errors import InvalidRequest
+from gateway.protocol.requests import RelayRequest
+from gateway.protocol.walk import walk
+from policies.classification.findings import Finding
+from policies.engine.labels import PUBLIC, Label, Sensitivity, Taxonomy
+
+# Which relaxation of a policy covers which opaque part. INVARIANT: nothing else is ever relaxed,
+# failed scans least of all.
+RELAXED_BY = {"encoded_text": "encoded_text", "image": "images"}
+_SENSITIVITIES = {member.word: member for member in Sensitivity}
+_NO_COUNTS: Mapping[str, int] = {}
+_NO_LABELS: Mapping[str, Label] = {}
+_NO_REASONS: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Labelled:
+    """A label with its grounds. `unmaskable` is the part of it that masking cannot take away.
+
+    `findings` point into the walked texts by index; `opaque` holds the reasons that counted.
+    """
+
+    label: Label
+    unmaskable: Label
+    declared: str
+    data_classes: Mapping[str, int]
+    class_labels: Mapping[str, Label]
+    findings: tuple[Finding, ...]
+    opaque: frozenset[str]
+
+
+def read_declaration(words: str, taxonomy: Taxonomy) -> Label:
+    """`confidential, health` as a label. Raises InvalidRequest for a word it does not know.
+
+    A misspelt declaration must not pass as none at all.
+    """
+    sensitivity = Sensitivity.PUBLIC
+    categories: set[str] = set()
+    for piece in words.split(","):
+        word = piece.strip().lower()
+        if not word:
+            continue
+        if word in _SENSITIVITIES:
+            sensitivity = max(sensitivity, _SENSITIVITIES[word])
+        elif word in taxonomy.minimums:
+            categories.add(word)
+        else:
+            known = ", ".join([*_SENSITIVITIES, *sorted(taxonomy.minimums)])
+            raise InvalidRequest(
+                f"{word!r} is neither a sensitivity nor a category of this project: "
+                f"declare any of {known}.",
+                param="x-sluice-declare",
+            )
+    return Label(sensitivity, frozenset(categories))
+
+
+def label_request(
+    request: RelayRequest, *, view: ProjectView, principal: Principal, declared: str = ""
+) -> Labelled:
+    """Scan every key and scalar and join everything that is known. CPU only, no I/O.
+
+    Raises InvalidRequest for a declaration that names nothing we know.
+    """
+    policy = view.policy
+    taxonomy = policy.taxonomy
+    walked = walk(request.tree, payloads=request.payloads)
+    analysis = view.analyser.analyse(walked.texts)
+
+    parts = [policy.floor, principal.floor]
+    if request.declared:
+        declared = f"{declared}, {request.declared}" if declared else request.declared
+    if declared:
+        stated = read_declaration(declared, taxonomy)
+        declared = ", ".join([stated.sensitivity.word, *sorted(stated.categories)])
+        parts.append(stated)
+
+    opaque = _NO_REASONS
+    if request.opaque or walked.token_arrays or analysis.opaque:
+        reasons = request.opaque | analysis.opaque
+        if walked.token_arrays:
+            reasons |= {"token_ids"}
+        opaque = frozenset(
+            reason for reason in reasons if RELAXED_BY.get(reason) not in policy.relax
+        )
+        if opaque:
+            parts.append(taxonomy.worst)
+    unmaskable = taxonomy.join(parts)
+
+    if not analysis.findings:
+        return Labelled(
+            label=unmaskable,
+            unmaskable=unmaskable,
+            declared=declared,
+            data_classes=_NO_COUNTS,
+            class_labels=_NO_LABELS,
+            findings=(),
+            opaque=opaque,
+        )
+    counts: dict[str, int] = {}
+    labels: dict[str, Label] = {}
+    for finding in analysis.findings:
+        name = finding.data_class
+        counts[name] = counts.get(name, 0) + 1
+        if name not in labels:
+            labels[name] = taxonomy.join(
+                (Label(PUBLIC.sensitivity, frozenset({finding.category})),)
+            )
+    return Labelled(
+        label=taxonomy.join((unmaskable, *labels.values())),
+        unmaskable=unmaskable,
+        declared=declared,
+        data_classes=counts,
+        class_labels=labels,
+        findings=analysis.findings,
+        opaque=opaque,
+    )

@@ -1,0 +1,271 @@
+"""The one path of every request: read, label, decide, reserve, journal, send, relay, settle.
+
+INVARIANTS
+- No byte leaves before `Trace.decided` returned, and only to a candidate of a permit that has not
+  expired.
+- A decision that was written gets an outcome on every way out, cancellation included.
+- Failures of ours refuse (503 `fail_closed`, with which in `param`); they never fall through.
+"""
+
+import hashlib
+import os
+import time
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+
+from gateway.inference.attempts import Attempts, PermitExpired
+from gateway.inference.contracts import (
+    BudgetGate,
+    Journal,
+    ProjectView,
+    Refusal,
+    Snapshot,
+    SnapshotSource,
+    SnapshotUnavailable,
+)
+from gateway.inference.exchange import Decided, Header, Inbound, Reply
+from gateway.inference.label import Labelled, label_request
+from gateway.inference.refusals import denied, limited
+from gateway.inference.route import Router
+from gateway.inference.trace import CLIENT_CLOSED, Trace, decision_record, rule_names
+from gateway.protocol.errors import (
+    FailClosed,
+    GatewayError,
+    InvalidRequest,
+    ModelNotFound,
+    ScopeDenied,
+    Unauthenticated,
+)
+from gateway.protocol.requests import RelayRequest, read_request
+from gateway.providers.calls import Provider
+from policies.engine.decide import decide
+from policies.engine.facts import RequestFacts
+from policies.engine.permit import Outcome, Permit
+
+# An unconfirmed snapshot may lack a revocation or a narrowed policy (DESIGN: "Speed").
+ON_PREM_ONLY_AFTER_S = 5.0
+NOTHING_AFTER_S = 15 * 60.0
+
+
+def new_id(prefix: str) -> str:
+    """`dec_` + 12 hex digits of time (sorts by age) + 14 random ones."""
+    return f"{prefix}{time.time_ns() >> 16:012x}{os.urandom(7).hex()}"
+
+
+class Gateway:
+    """The path, wired. One per process; everything it needs is passed in."""
+
+    def __init__(
+        self,
+        *,
+        snapshots: SnapshotSource,
+        journal: Journal,
+        budget: BudgetGate,
+        providers: Mapping[str, Provider],
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.snapshots = snapshots
+        self.journal = journal
+        self.budget = budget
+        self.providers = providers
+        self.router = Router()
+        self.now = now
+        self.monotonic = monotonic
+
+    async def run(self, inbound: Inbound) -> Reply:
+        """Answer one request. Raises GatewayError; its `headers` then carry the decision."""
+        tried: frozenset[str] = frozenset()
+        while True:
+            try:
+                return await self._run_once(inbound, tried)
+            except PermitExpired as expired:
+                tried |= expired.tried
+
+    async def _run_once(self, inbound: Inbound, tried: frozenset[str]) -> Reply:
+        trace = Trace(self.journal, decision_id=new_id("dec_"), started_s=self.monotonic())
+        headers: list[Header] = [(b"x-request-id", inbound.request_id.encode())]
+        try:
+            decided = self.decide(inbound, decision_id=trace.decision_id)
+            headers += decision_headers(decided.permit)
+            await self._admit(inbound, decided, trace)
+            return await Attempts(self, inbound, decided, trace, headers).run(skip=tried)
+        except GatewayError as error:
+            self.finish(trace, status=error.status, error=error.code or error.type)
+            for name, value in headers:
+                error.headers.setdefault(name.decode(), value.decode())
+            raise
+        except PermitExpired:
+            self.finish(trace, status=503, error="permit_expired")
+            raise
+        except BaseException:
+            # Cancelled (the client left) or a defect of ours: the outcome is written either way.
+            self.finish(trace, status=CLIENT_CLOSED, error="interrupted")
+            raise
+
+    def finish(self, trace: Trace, *, status: int, error: str = "") -> None:
+        """Settle `trace` now. Does nothing the second time."""
+        trace.finish(status=status, error=error, at=time.time(), now_s=self.monotonic())
+
+    def fresh_snapshot(self) -> tuple[Snapshot, float]:
+        """The snapshot and its age. Raises FailClosed when it is missing or too old."""
+        try:
+            snapshot, age_s = self.snapshots.current()
+        except SnapshotUnavailable as error:
+            raise FailClosed(
+                "The gateway has no valid configuration in memory, so nothing was sent.",
+                param="snapshot",
+            ) from error
+        if age_s > NOTHING_AFTER_S:
+            raise FailClosed(
+                "The gateway could not confirm its configuration for 15 minutes, so nothing was "
+                "sent.",
+                param="snapshot",
+            )
+        return snapshot, age_s
+
+    def decide(self, inbound: Inbound, *, decision_id: str) -> Decided:
+        """Read, label and decide; nothing is written and nothing sent. CPU only.
+
+        Raises GatewayError. A denial is not an error here: look at the permit.
+        """
+        principal = inbound.principal
+        snapshot, age_s = self.fresh_snapshot()
+        now = self.now()
+        if principal.expires_at is not None and now.timestamp() >= principal.expires_at:
+            raise Unauthenticated("This API key has expired.")
+        if principal.scopes and inbound.endpoint.value not in principal.scopes:
+            raise ScopeDenied(f"This API key may not use {inbound.endpoint.value}.")
+        view = snapshot.projects.get(principal.project)
+        if view is None:
+            raise FailClosed("This project's policy could not be read.", param="policy")
+        request = read_request(inbound.endpoint, inbound.body)
+        labelled = _label(request, view=view, inbound=inbound)
+        facts = _facts(
+            inbound,
+            request,
+            labelled,
+            decision_id=decision_id,
+            now=now,
+            on_prem_only=_on_prem_only(snapshot, age_s),
+        )
+        permit = decide(view.policy, facts)
+        return Decided(
+            request=request,
+            labelled=labelled,
+            facts=facts,
+            permit=permit,
+            snapshot=snapshot,
+            view=view,
+        )
+
+    async def _admit(self, inbound: Inbound, decided: Decided, trace: Trace) -> None:
+        """Refuse, reserve and journal. Returns only when bytes may be sent."""
+        permit = decided.permit
+        if permit.outcome is Outcome.UNKNOWN_ALIAS:
+            self._record(
+                inbound, decided, trace, decision="unknown_alias", reason="model_not_found"
+            )
+            raise ModelNotFound(
+                f"The model {decided.request.alias!r} does not exist for this project, or none of "
+                f"its deployments serves {inbound.endpoint.value}. GET /v1/models lists those "
+                "that do.",
+                param="model",
+            )
+        if not permit.allowed:
+            self._record(inbound, decided, trace, decision="denied", reason="policy_denied")
+            raise denied(decided.view.policy, decided.permit, decided.facts)
+        reserved = self.budget.reserve(
+            inbound.principal, estimated_tokens=_estimate(inbound, decided.request)
+        )
+        if reserved is None:
+            reserved = await self.budget.renew(
+                inbound.principal, estimated_tokens=_estimate(inbound, decided.request)
+            )
+        if isinstance(reserved, Refusal):
+            self._record(inbound, decided, trace, decision="refused", reason=reserved.code)
+            raise limited(reserved)
+        trace.reservation = reserved
+        self._record(inbound, decided, trace, decision="allowed")
+
+    def _record(
+        self, inbound: Inbound, decided: Decided, trace: Trace, *, decision: str, reason: str = ""
+    ) -> None:
+        trace.decided(
+            decision_record(
+                decided.permit,
+                request=decided.request,
+                labelled=decided.labelled,
+                principal=inbound.principal,
+                request_id=inbound.request_id,
+                channel=inbound.channel,
+                size_bytes=len(inbound.body),
+                decision=decision,
+                reason=reason,
+            )
+        )
+
+
+def _label(request: RelayRequest, *, view: ProjectView, inbound: Inbound) -> Labelled:
+    try:
+        return label_request(
+            request, view=view, principal=inbound.principal, declared=inbound.declared
+        )
+    except InvalidRequest:
+        raise
+    except Exception as error:
+        # The exception's text may quote content: neither logged nor shown.
+        raise FailClosed(
+            "The request could not be classified, so nothing was sent.", param="label"
+        ) from error
+
+
+def _facts(
+    inbound: Inbound,
+    request: RelayRequest,
+    labelled: Labelled,
+    *,
+    decision_id: str,
+    now: datetime,
+    on_prem_only: str,
+) -> RequestFacts:
+    return RequestFacts(
+        decision_id=decision_id,
+        digest=hashlib.sha256(inbound.body).hexdigest(),
+        endpoint=inbound.endpoint.value,
+        alias=request.alias,
+        label=labelled.label,
+        unmaskable=labelled.unmaskable,
+        data_classes=labelled.data_classes,
+        class_labels=labelled.class_labels,
+        now=now,
+        groups=inbound.principal.groups,
+        key=inbound.principal.key_prefix,
+        size_bytes=len(inbound.body),
+        modalities=request.modalities,
+        tools=request.tools,
+        reach_out=request.reach_out,
+        on_prem_only_because=on_prem_only,
+    )
+
+
+def _on_prem_only(snapshot: Snapshot, age_s: float) -> str:
+    if snapshot.egress_stopped:
+        return "egress_stopped"
+    return "snapshot_stale" if age_s > ON_PREM_ONLY_AFTER_S else ""
+
+
+def _estimate(inbound: Inbound, request: RelayRequest) -> int:
+    # Four bytes a token is the usual rule of thumb for English; the lease is settled afterwards.
+    return len(inbound.body) // 4 + (request.output_limit or 0)
+
+
+def decision_headers(permit: Permit) -> list[Header]:
+    """The `x-sluice-*` headers that every answer after a decision carries."""
+    label = permit.label
+    return [
+        (b"x-sluice-decision", permit.decision_id.encode()),
+        (b"x-sluice-sensitivity", label.sensitivity.word.encode()),
+        (b"x-sluice-categories", ", ".join(sorted(label.categories)).encode()),
+        (b"x-sluice-rules", ", ".join(rule_names(permit.rules)).encode()),
+    ]

@@ -1,0 +1,159 @@
+"""What happened to one request: the decision before, the outcome after, exactly once each."""
+
+import logging
+from collections.abc import Sequence
+
+from gateway.audit.records import DecisionRecord, JournalUnavailable, OutcomeRecord
+from gateway.inference.contracts import Journal, Principal, Reservation
+from gateway.inference.label import Labelled
+from gateway.protocol.answers import Usage
+from gateway.protocol.errors import FailClosed
+from gateway.protocol.requests import RelayRequest
+from policies.engine.permit import Dropped, Permit, RuleRef
+
+log = logging.getLogger(__name__)
+
+CLIENT_CLOSED = 499
+_NO_USAGE = Usage()
+
+
+class Trace:
+    """The record of one request: `decided` before any byte leaves, `finish` on every path."""
+
+    __slots__ = (
+        "_finished",
+        "_journal",
+        "_started_s",
+        "attempts",
+        "bytes_out",
+        "decision_id",
+        "deployment",
+        "first_byte_ms",
+        "model",
+        "reservation",
+        "usage",
+        "zone",
+    )
+
+    def __init__(self, journal: Journal, *, decision_id: str, started_s: float) -> None:
+        self._journal = journal
+        self._started_s = started_s
+        self._finished = False
+        self.decision_id = decision_id
+        self.attempts: list[list[str]] = []
+        self.bytes_out = 0
+        self.deployment = ""
+        self.zone = ""
+        self.first_byte_ms: int | None = None
+        self.model = ""
+        self.reservation: Reservation | None = None
+        self.usage = _NO_USAGE
+
+    def decided(self, record: DecisionRecord) -> None:
+        """Write the decision. Raises FailClosed: then nothing may be sent."""
+        try:
+            self._journal.append(record)
+        except JournalUnavailable as error:
+            self._finished = True  # there is no decision that an outcome could belong to
+            raise FailClosed(
+                "The audit journal cannot be written, so nothing was sent.", param="journal"
+            ) from error
+
+    def first_byte(self, now_s: float) -> None:
+        """The first byte of the answer is here. `now_s` is monotonic."""
+        self.first_byte_ms = int((now_s - self._started_s) * 1000)
+
+    def finish(self, *, status: int, error: str = "", at: float, now_s: float) -> None:
+        """Settle and write the outcome; later calls do nothing. `at` is Unix time. Never raises."""
+        if self._finished:
+            return
+        self._finished = True
+        if self.reservation is not None:
+            if self.attempts:
+                self.reservation.settle(
+                    prompt_tokens=self.usage.prompt_tokens,
+                    completion_tokens=self.usage.completion_tokens,
+                )
+            else:
+                self.reservation.release()
+        record = OutcomeRecord(
+            id=self.decision_id,
+            at=at,
+            status=status,
+            error=error,
+            deployment=self.deployment,
+            zone=self.zone,
+            model=self.model,
+            attempts=self.attempts,
+            prompt_tokens=self.usage.prompt_tokens,
+            completion_tokens=self.usage.completion_tokens,
+            first_byte_ms=self.first_byte_ms,
+            duration_ms=int((now_s - self._started_s) * 1000),
+            bytes_out=self.bytes_out,
+        )
+        try:
+            self._journal.append(record)
+        except JournalUnavailable:
+            # What was sent has its decision on disk; the next request is refused.
+            log.error(  # noqa: TRY400 -- a traceback adds nothing
+                "outcome of %s could not be written to the journal", self.decision_id
+            )
+
+
+def decision_record(  # noqa: PLR0913 -- a record has that many sources
+    permit: Permit,
+    *,
+    request: RelayRequest,
+    labelled: Labelled,
+    principal: Principal,
+    request_id: str,
+    channel: str,
+    size_bytes: int,
+    decision: str,
+    reason: str = "",
+) -> DecisionRecord:
+    """The content-free record of a decision."""
+    return DecisionRecord(
+        id=permit.decision_id,
+        request_id=request_id,
+        at=permit.issued_at.timestamp(),
+        project=principal.project,
+        actor=principal.actor,
+        on_behalf_of=principal.on_behalf_of,
+        key_prefix=principal.key_prefix,
+        channel=channel,
+        endpoint=request.endpoint.value,
+        alias=recorded_alias(permit, request.alias),
+        stream=request.stream,
+        size_bytes=size_bytes,
+        digest=permit.digest,
+        sensitivity=permit.label.sensitivity.word,
+        categories=sorted(permit.label.categories),
+        classes=dict(labelled.data_classes),
+        opaque=sorted(labelled.opaque),
+        declared=labelled.declared,
+        decision=decision,
+        reason=reason,
+        revision=permit.revision,
+        rules=rule_names(permit.rules),
+        shadow_rules=rule_names(permit.shadow),
+        candidates=[candidate.deployment for candidate in permit.candidates],
+        dropped=[_dropped(drop) for drop in permit.dropped],
+        masked=permit.candidates[0].masked if permit.candidates else 0,
+    )
+
+
+def recorded_alias(permit: Permit, alias: str) -> str:
+    """The alias, unless nobody knows it: then the field is the caller's free text, and text is
+    not recorded."""
+    return alias if permit.candidates or permit.dropped else "(unknown)"
+
+
+def rule_names(rules: Sequence[RuleRef]) -> list[str]:
+    """`organisation:health-stays`, in document order."""
+    return [f"{rule.scope}:{rule.id}" for rule in rules]
+
+
+def _dropped(drop: Dropped) -> list[str]:
+    rule = f"{drop.rule.scope}:{drop.rule.id}" if drop.rule else ""
+    return [drop.deployment, drop.zone.value, drop.reason.value, rule]

@@ -1,0 +1,178 @@
+"""What is read off an upstream's answer: usage, model, errors; and streams, event by event.
+
+Answers pass through as bytes. Only the final usage event, which the caller may not have asked
+for, is ever taken out.
+"""
+
+import re
+
+import msgspec
+
+
+class Usage(msgspec.Struct, frozen=True):
+    """Token counts as the upstream gave them; None where it gave none."""
+
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+
+
+class _Head(msgspec.Struct):
+    model: str | None = None
+    usage: Usage | None = None
+
+
+_HEAD = msgspec.json.Decoder(_Head)
+
+
+def read_head(body: bytes) -> tuple[str, Usage]:
+    """(model, usage) of a complete JSON answer; empty values where it has none or is no JSON."""
+    try:
+        head = _HEAD.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return "", Usage()
+    return head.model or "", head.usage or Usage()
+
+
+class UpstreamFault(msgspec.Struct, frozen=True):
+    """An upstream's error, whichever way it was spelt."""
+
+    message: str
+    param: str | None = None
+    code: str | None = None
+
+
+def read_error(body: bytes) -> UpstreamFault:
+    """Understand the error bodies of OpenAI, vLLM, llama.cpp and plain FastAPI servers."""
+    try:
+        tree = msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return UpstreamFault("The model server refused the request.")
+    error = tree.get("error", tree.get("detail", tree)) if isinstance(tree, dict) else tree
+    if isinstance(error, str):
+        return UpstreamFault(error)
+    if not isinstance(error, dict):
+        return UpstreamFault("The model server refused the request.")
+    message = error.get("message")
+    param, code = error.get("param"), error.get("code")
+    return UpstreamFault(
+        message if isinstance(message, str) else "The model server refused the request.",
+        param if isinstance(param, str) else None,
+        # vLLM sends the status as an integer here; OpenAI's codes are words.
+        code if isinstance(code, str) else None,
+    )
+
+
+_END = re.compile(rb"\r\n\r\n|\n\n|\r\r")
+_COUNTS = re.compile(rb'"usage"\s*:\s*\{')
+_DONE = re.compile(rb"^data: ?\[DONE\]", re.MULTILINE)
+_MODEL = re.compile(rb'"model"\s*:\s*"([^"\\]{1,200})"')
+_FINISHED = re.compile(rb'"finish_reason"\s*:\s*"')
+MAX_EVENT_BYTES = 4 * 1024 * 1024
+
+
+class EventTooLong(Exception):
+    """An event that does not end within 4 MiB: not a stream we can relay."""
+
+
+class StreamReader:
+    """Cuts an event stream into whole events, notes its usage and whether it ended properly.
+
+    The same bytes give the same events whatever their chunking. `feed` returns bytes to pass on:
+    always whole events, never half of one.
+    """
+
+    __slots__ = ("_keep_usage", "_last", "_rest", "done", "failed", "model", "usage")
+
+    def __init__(self, *, keep_usage: bool) -> None:
+        self._keep_usage = keep_usage
+        self._rest = b""
+        self._last = (b"", b"")  # what came last, for servers that end without [DONE]
+        self.done = False
+        self.failed = False  # the upstream put an error object into the stream
+        self.model = ""
+        self.usage = Usage()
+
+    def feed(self, data: bytes) -> bytes:
+        """The whole events that are complete with `data`. Raises EventTooLong."""
+        if self._rest:
+            data = self._rest + data
+        if data.endswith(b"\n\n"):  # the common case: the upstream writes event by event
+            whole, self._rest = data, b""
+        else:
+            end = _last_end(data)
+            whole, self._rest = data[:end], data[end:]
+            if len(self._rest) > MAX_EVENT_BYTES:
+                raise EventTooLong
+        if not whole:
+            return b""
+        self._last = (self._last[1], whole)
+        if not self.model:
+            found = _MODEL.search(whole)
+            if found:
+                self.model = found[1].decode("utf-8", "replace")
+        if b"[DONE]" in whole and _DONE.search(whole):
+            self.done = True
+        if b'"error"' in whole or _COUNTS.search(whole):
+            return self._examine(whole)
+        return whole
+
+    @property
+    def ended_well(self) -> bool:
+        """`[DONE]` was seen, or at least a reason to finish near the end. A stream with neither
+        was cut (Ollama ends a failed answer with an empty event and nothing more)."""
+        return self.done or any(_FINISHED.search(block) for block in self._last)
+
+    def _examine(self, whole: bytes) -> bytes:
+        kept: list[bytes] = []
+        for event in _events(whole):
+            if self._keep(event):
+                kept.append(event)
+        return b"".join(kept)
+
+    def _keep(self, event: bytes) -> bool:
+        payload = b"\n".join(
+            line[5:].strip() for line in event.splitlines() if line.startswith(b"data:")
+        )
+        try:
+            tree = msgspec.json.decode(payload)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            return True
+        if not isinstance(tree, dict):
+            return True
+        if tree.get("error"):
+            self.failed = True
+            return True
+        usage = tree.get("usage")
+        if not isinstance(usage, dict):
+            return True
+        self.usage = Usage(_count(usage, "prompt_tokens"), _count(usage, "completion_tokens"))
+        # Only the bare usage event goes; one that carries choices is the caller's.
+        return self._keep_usage or bool(tree.get("choices"))
+
+
+def _count(usage: dict[str, object], name: str) -> int | None:
+    value = usage.get(name)
+    return value if type(value) is int and value >= 0 else None
+
+
+def _last_end(data: bytes) -> int:
+    last = 0
+    for match in _END.finditer(data):
+        last = match.end()
+    return last
+
+
+def _events(whole: bytes) -> list[bytes]:
+    events: list[bytes] = []
+    start = 0
+    for match in _END.finditer(whole):
+        events.append(whole[start : match.end()])
+        start = match.end()
+    if start < len(whole):
+        events.append(whole[start:])
+    return events
+
+
+def error_event(body: bytes) -> bytes:
+    """An error object as the last event of a stream. There is no `[DONE]` after it."""
+    return b"data: " + body + b"\n\n"
