@@ -17,6 +17,7 @@ closes without an answer is not retried: that is the server's answer to this req
 """
 
 import asyncio
+import os
 import ssl
 
 from gateway.providers.addresses import Resolver, checked_addresses, resolve
@@ -171,4 +172,6 @@ async def _head_of(exchange: Exchange) -> Exchange:
 def _reason(error: OSError) -> str:
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"the certificate is not trusted ({error.verify_message})"
+    if isinstance(error, ConnectionError) and error.errno:
+        return os.strerror(error.errno)
     return error.strerror or type(error).__name__

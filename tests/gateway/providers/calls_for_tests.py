@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_network
 from typing import Any, TypeVar
@@ -17,14 +17,20 @@ LOOPBACK: tuple[Network, ...] = (ip_network("127.0.0.0/8"), ip_network("::1/128"
 T = TypeVar("T")
 
 
-def run(work: Coroutine[Any, Any, T], *, at_most_s: float = 20) -> T:
+def run(
+    work: Coroutine[Any, Any, T],
+    *,
+    at_most_s: float = 20,
+    loop: Callable[[], asyncio.AbstractEventLoop] | None = None,
+) -> T:
     """Run to the end; the limit only turns a hang into a failure."""
 
     async def bounded() -> T:
         async with asyncio.timeout(at_most_s):
             return await work
 
-    return asyncio.run(bounded())
+    with asyncio.Runner(loop_factory=loop) as runner:
+        return runner.run(bounded())
 
 
 def clock() -> datetime:

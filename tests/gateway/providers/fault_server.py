@@ -13,6 +13,7 @@ import asyncio
 import base64
 import contextlib
 import json
+import ssl
 import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -42,7 +43,7 @@ class FaultServer:
     raw: bytes = b""
     host: str = "127.0.0.1"
     port: int = 0
-    ssl_context: object = None
+    ssl_context: ssl.SSLContext | None = None
     received: list[Received] = field(default_factory=list)
     connections: int = 0
     written: int = 0  # body bytes that mode `flood` could hand to the system
@@ -55,10 +56,7 @@ class FaultServer:
         self._writers: set[asyncio.StreamWriter] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._server = await asyncio.start_server(
-            self._serve,
-            self.host,
-            self.port,
-            ssl=self.ssl_context,  # type: ignore[arg-type]
+            self._serve, self.host, self.port, ssl=self.ssl_context
         )
         self.port = self._server.sockets[0].getsockname()[1]
         return self
@@ -124,11 +122,10 @@ class FaultServer:
         self.received.append(request)
         self.arrived.set()
         answers = self._answers()
-        answer = answers.get(first) or answers[self.mode]
-        if first == "close_on_reuse" or (first not in answers and self.mode == "close_on_reuse"):
-            if served:
-                return False
-        return await answer(request, reader, writer)
+        mode = first if first in answers else self.mode
+        if mode == "close_on_reuse" and served:
+            return False
+        return await answers[mode](request, reader, writer)
 
     async def _read(self, reader: asyncio.StreamReader) -> Received:
         head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
