@@ -16,6 +16,32 @@ class RuleError(Exception):
     """A condition cannot be evaluated; the rule that holds it denies."""
 
 
+def split(condition: r.Condition) -> tuple[Test | None, Test | None]:
+    """The condition as two tests that must both hold; None holds always.
+
+    The first asks only for the endpoint, the alias and the label, so that its answer can be
+    remembered. It never raises.
+    """
+    parts = condition.conditions if isinstance(condition, r.AllOf) else (condition,)
+    lasting = tuple(part for part in parts if _is_lasting(part))
+    passing = tuple(part for part in parts if not _is_lasting(part))
+    return (
+        compile_condition(r.AllOf(lasting)) if lasting else None,
+        compile_condition(r.AllOf(passing)) if passing else None,
+    )
+
+
+def _is_lasting(condition: r.Condition) -> bool:
+    match condition:
+        case r.EndpointIs() | r.AliasIs() | r.SensitivityIs() | r.CategoryIs():
+            return True
+        case r.AllOf(parts) | r.AnyOf(parts):
+            return all(map(_is_lasting, parts))
+        case r.Not(part):
+            return _is_lasting(part)
+    return False
+
+
 @singledispatch
 def compile_condition(condition: object) -> Test:
     """A closure that says whether the condition holds. It may raise; then the rule denies."""
@@ -60,9 +86,9 @@ def _data_class(condition: r.DataClassIs) -> Test:
         counts = facts.data_classes
         if not counts:
             return False
-        if any_of and sum(counts.get(name, 0) for name in any_of) < at_least:
+        if any_of and sum([counts[name] for name in any_of if name in counts]) < at_least:
             return False
-        return all(counts.get(name, 0) >= at_least for name in all_of)
+        return not all_of or all(counts.get(name, 0) >= at_least for name in all_of)
 
     return holds
 
@@ -157,6 +183,9 @@ def _all_of(condition: r.AllOf) -> Test:
 @compile_condition.register
 def _any_of(condition: r.AnyOf) -> Test:
     tests = tuple(compile_condition(part) for part in condition.conditions)
+    match tests:
+        case (first, second):
+            return lambda facts, label: first(facts, label) or second(facts, label)
     return lambda facts, label: any(test(facts, label) for test in tests)
 
 

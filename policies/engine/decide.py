@@ -6,8 +6,14 @@ rules say, and no rule can make it say yes. `decide` is total: what cannot be ev
 INVARIANT: a candidate in a permit passed `judge.is_cleared` for exactly the bytes it may be sent.
 """
 
-from policies.engine import rules as r
-from policies.engine.compile import CompiledPolicy, CompiledRule, Target, compile_policy
+from policies.engine.compile import (
+    PREFER,
+    CompiledPolicy,
+    CompiledRule,
+    Remembered,
+    Target,
+    compile_policy,
+)
 from policies.engine.facts import RequestFacts
 from policies.engine.judge import Judge, Masker, Matches, is_cleared
 from policies.engine.labels import Label
@@ -53,89 +59,77 @@ def _decide(
     label = policy.taxonomy.join((facts.label, facts.unmaskable, policy.floor))
     serving: list[Target] = []
     dropped: list[Dropped] = []
+    endpoint, modalities = facts.endpoint, facts.modalities
     for target in policy.targets.get(facts.alias, ()):
-        misfit = _misfit(target, facts)
-        if misfit is None:
+        if target.enabled and endpoint in target.endpoints and modalities <= target.modalities:
             serving.append(target)
         else:
-            dropped.append(misfit)
+            dropped.append(_misfit(target, facts))
     if not serving:
         return _permit(policy, facts, label, Outcome.UNKNOWN_ALIAS, dropped=dropped)
 
     matches = Matches()
-    failed = _match_rules(policy, facts, label, matches)
+    remembered = policy.remembered(facts, label)
+    failed = _match_rules(remembered, facts, label, matches)
     if failed is not None:
         return _failed(policy, facts, label, failed.key, failed.ref)
 
-    judge = Judge(policy, facts, label, matches, masking, masker)
-    candidates: list[tuple[int, Candidate]] = []
+    judge = Judge(
+        policy, facts, label, matches, remembered.raw, masking_available=masking, masker=masker
+    )
+    candidates: dict[int, Candidate] = {}
     for target in serving:
         verdict = judge.verdict(target)
         if isinstance(verdict, Candidate):
-            candidates.append((target.bit, verdict))
+            candidates[target.bit] = verdict
         else:
             dropped.append(verdict)
+    order = list(candidates)
     # Stable sorts, the weakest wish first, so that the organisation's first rule wins.
-    for rule in reversed(matches.prefers):
-        ranks = rule.ranks
-        last = len(ranks)
-        candidates.sort(key=lambda pair: ranks.get(pair[0], last))
+    for rule in reversed(matches.by_kind[PREFER]):
+        order.sort(key=rule.rank)
     outcome = Outcome.ALLOWED if candidates else Outcome.DENIED
     return _permit(
         policy,
         facts,
         label,
         outcome,
-        candidates=tuple(candidate for _, candidate in candidates),
+        candidates=tuple([candidates[bit] for bit in order]),
         dropped=dropped,
         matches=matches,
     )
 
 
-def _misfit(target: Target, facts: RequestFacts) -> Dropped | None:
-    """Why the deployment cannot serve this request at all (semantic rule 3), if it cannot."""
+def _misfit(target: Target, facts: RequestFacts) -> Dropped:
+    """Why the deployment cannot serve this request at all (semantic rule 3)."""
     if not target.enabled:
         reason, detail = DropReason.DISABLED, f"{target.name} is disabled."
     elif facts.endpoint not in target.endpoints:
         reason, detail = DropReason.ENDPOINT, f"{target.name} does not serve this endpoint."
-    elif not facts.modalities <= target.modalities:
-        reason, detail = DropReason.MODALITY, f"{target.name} does not take every modality of this."
     else:
-        return None
+        reason, detail = DropReason.MODALITY, f"{target.name} does not take every modality of this."
     return Dropped(target.name, target.zone, reason, detail)
 
 
 def _match_rules(
-    policy: CompiledPolicy, facts: RequestFacts, label: Label, matches: Matches
+    remembered: Remembered, facts: RequestFacts, label: Label, matches: Matches
 ) -> CompiledRule | None:
     """Sort every matching rule into `matches`; the first rule that fails is returned at once."""
-    suspended = facts.suspended
-    for rule in policy.rules:
-        without_effect = rule.shadow or (bool(suspended) and rule.key in suspended)
+    for test, rule in remembered.rules:
         try:
-            if not rule.matches(facts, label):
+            if test is not None and not test(facts, label):
                 continue
         except Exception:  # noqa: BLE001 -- semantic rule 4: an erroring rule denies
-            if not without_effect:
+            if not (rule.shadow or rule.key in facts.suspended):
                 return rule
-        if without_effect:
-            (matches.shadow if rule.shadow else matches.suspended).append(rule.ref)
+        if rule.shadow:
+            matches.shadow.append(rule.ref)
+        elif facts.suspended and rule.key in facts.suspended:
+            matches.suspended.append(rule.ref)
         else:
             matches.rules.append(rule.ref)
-            _sort(rule, matches)
+            matches.by_kind[rule.kind].append(rule)
     return None
-
-
-def _sort(rule: CompiledRule, matches: Matches) -> None:
-    match rule.rule.then:
-        case r.Deny() | r.AllowOnly():
-            matches.narrowing.append(rule)
-        case r.RequireApproval():
-            matches.approvals.append(rule)
-        case r.Mask():
-            matches.masks.append(rule)
-        case r.Prefer():
-            matches.prefers.append(rule)
 
 
 def _failed(

@@ -5,13 +5,12 @@ INVARIANT: a `Candidate` is only made for bytes that passed `is_cleared`, whatev
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import date
 from functools import lru_cache
 from typing import Protocol
 
 from policies.engine.compile import CompiledPolicy, CompiledRule, Target
 from policies.engine.facts import NOTHING_CLEARED, Clearance, RequestFacts, Zone
-from policies.engine.labels import Label, Sensitivity
+from policies.engine.labels import Label
 from policies.engine.permit import (
     Candidate,
     Dropped,
@@ -21,7 +20,8 @@ from policies.engine.permit import (
     strictest_mode,
 )
 
-_WORDS = tuple(member.word for member in Sensitivity)
+_NOTHING: frozenset[str] = frozenset()
+_PARTIAL = MaskMode.PARTIAL
 
 
 class Masker(Protocol):
@@ -45,18 +45,27 @@ def is_cleared(label: Label, clearance: Clearance) -> bool:
 
 @dataclass(slots=True)
 class Matches:
-    """Which rules matched, sorted by what they do."""
+    """Which rules matched; those with an effect sorted by its kind, each in document order."""
 
     rules: list[RuleRef] = field(default_factory=list)
     shadow: list[RuleRef] = field(default_factory=list)
     suspended: list[RuleRef] = field(default_factory=list)
-    narrowing: list[CompiledRule] = field(default_factory=list)
-    approvals: list[CompiledRule] = field(default_factory=list)
-    masks: list[CompiledRule] = field(default_factory=list)
-    prefers: list[CompiledRule] = field(default_factory=list)
+    by_kind: tuple[list[CompiledRule], ...] = field(default_factory=lambda: ([], [], [], []))
 
 
 @dataclass(slots=True)
+class _Masking:
+    """What one set of mask rules does to this request, for whichever deployment."""
+
+    rule: CompiledRule  # the first of them
+    modes: tuple[tuple[str, MaskMode], ...]
+    mask: frozenset[str]
+    masked: int  # findings replaced; 0: there is nothing to replace
+    left: Mapping[str, int]  # findings that masking leaves, by class
+    unmaskable: Label
+    label: Label  # b_d's, as far as the findings tell
+
+
 class Judge:
     """Judges one serving deployment at a time.
 
@@ -65,118 +74,161 @@ class Judge:
     only helps when nothing else is in the way.
     """
 
-    policy: CompiledPolicy
-    facts: RequestFacts
-    label: Label
-    matches: Matches
-    masking: bool
-    masker: Masker | None
+    __slots__ = (
+        "_approvals",
+        "_facts",
+        "_label",
+        "_masker",
+        "_masking_available",
+        "_maskings",
+        "_masks",
+        "_narrowing",
+        "_policy",
+        "_raw",
+        "_unallowed",
+    )
+
+    def __init__(  # noqa: PLR0913 -- one request has that many sides
+        self,
+        policy: CompiledPolicy,
+        facts: RequestFacts,
+        label: Label,
+        matches: Matches,
+        raw: dict[int, Candidate],
+        *,
+        masking_available: bool,
+        masker: Masker | None,
+    ) -> None:
+        self._policy = policy
+        self._facts = facts
+        self._label = label
+        self._raw = raw  # candidates for the bytes as labelled, shared by equal labels
+        self._narrowing, self._approvals, masks, _ = matches.by_kind
+        self._masks = masks if facts.data_classes else []
+        self._masking_available = masking_available
+        self._masker = masker
+        self._maskings: dict[int, _Masking] = {}
+        self._unallowed = facts.reach_out - policy.reach_out
 
     def verdict(self, target: Target) -> Candidate | Dropped:
         """The candidate with its b_d, or why there is none."""
-        facts, bit = self.facts, target.bit
-        if facts.on_prem_only_because and not target.on_prem:
-            return _stopped(target, facts.on_prem_only_because)
-        for rule in self.matches.narrowing:
+        bit = target.bit
+        if self._facts.on_prem_only_because and not target.on_prem:
+            return _stopped(target, self._facts.on_prem_only_because)
+        for rule in self._narrowing:
             if rule.targets & bit:
                 return rule.drops[bit]
-        if facts.reach_out and not facts.reach_out <= self.policy.reach_out:
-            return _reaches_out(target, facts.reach_out - self.policy.reach_out)
-        clearance = _clearance_at(target, facts.now.date())
-        verdict = self._bytes(target, clearance)
-        if isinstance(verdict, Candidate):
-            for rule in self.matches.approvals:
+        if self._unallowed:
+            return _reaches_out(target, self._unallowed)
+        verdict = self._cleared(target)
+        if self._approvals and isinstance(verdict, Candidate):
+            for rule in self._approvals:
                 if rule.targets & bit:
                     return rule.drops[bit]
         return verdict
 
-    def _bytes(self, target: Target, clearance: Clearance) -> Candidate | Dropped:
+    def _cleared(self, target: Target) -> Candidate | Dropped:
         """Rule 2 over b_d: the bytes as labelled, or as they are after masking."""
-        masks = [rule for rule in self.matches.masks if rule.targets & target.bit]
-        if masks and self.facts.data_classes:
-            modes = _union(masks)
-            replaced = _replaced(self.facts, modes)
-            if replaced:
-                return self._masked(target, clearance, masks[0], modes, replaced)
-        if is_cleared(self.label, clearance):
-            return Candidate(target.name, target.zone, label=self.label)
-        return _not_cleared(self.policy, target, self.label, clearance)
+        clearance = target.clearance
+        if target.valid_until is not None and self._facts.now.date() > target.valid_until:
+            clearance = NOTHING_CLEARED
+        masking = self._masking(target.bit) if self._masks else None
+        if masking is not None and masking.masked:
+            return self._masked(target, clearance, masking)
+        if is_cleared(self._label, clearance):
+            raw = self._raw.get(target.bit)
+            if raw is None:
+                raw = Candidate(target.name, target.zone, label=self._label)
+                self._raw[target.bit] = raw
+            return raw
+        return _not_cleared(self._policy, target, self._label, clearance)
+
+    def _masking(self, bit: int) -> _Masking | None:
+        """What is masked for the deployment; worked out once for each set of mask rules."""
+        masks = self._masks
+        chosen = 0
+        for place, rule in enumerate(masks):
+            if rule.targets & bit:
+                chosen |= 1 << place
+        if not chosen:
+            return None
+        known = self._maskings.get(chosen)
+        if known is None:
+            rules = [rule for place, rule in enumerate(masks) if chosen >> place & 1]
+            known = self._maskings[chosen] = _plan(self._policy, self._facts, self._label, rules)
+        return known
 
     def _masked(
-        self,
-        target: Target,
-        clearance: Clearance,
-        rule: CompiledRule,
-        modes: tuple[tuple[str, MaskMode], ...],
-        replaced: Mapping[str, MaskMode],
+        self, target: Target, clearance: Clearance, masking: _Masking
     ) -> Candidate | Dropped:
-        unmaskable = _unmaskable(self.policy, self.facts, self.label)
-        if not is_cleared(unmaskable, clearance):
-            return _not_cleared(self.policy, target, unmaskable, clearance)
-        if not self.masking:
-            return rule.drops[target.bit]
-        left = {
-            name: count
-            for name, count in self.facts.data_classes.items()
-            if count > 0 and replaced.get(name, MaskMode.PARTIAL) is MaskMode.PARTIAL
-        }
-        parts = [unmaskable, *(_class_label(self.policy, self.facts, name) for name in left)]
-        label = self.policy.taxonomy.join(parts)
-        if not is_cleared(label, clearance):
-            return _residue(target, left, rule)
-        if self.masker is not None:
-            try:
-                parts.append(self.masker(deployment=target.name, modes=modes))
-            except Exception:  # noqa: BLE001 -- a masker is foreign code: its failure drops
-                return rule.drops[target.bit]
-            label = self.policy.taxonomy.join(parts)
-            if not is_cleared(label, clearance):
-                return _residue(target, left, rule)
-        return Candidate(
-            target.name,
-            target.zone,
-            mask=frozenset(name for name, _ in modes),
-            masked=sum(self.facts.data_classes[name] for name in replaced),
-            label=label,
-            modes=modes,
-        )
+        """Rule 2 over b_d as it is after masking: the raw bytes are out of the question."""
+        label = masking.label
+        if self._masking_available and is_cleared(label, clearance):
+            if self._masker is not None:
+                try:
+                    found = self._masker(deployment=target.name, modes=masking.modes)
+                except Exception:  # noqa: BLE001 -- a masker is foreign code: its failure drops
+                    return masking.rule.drops[target.bit]
+                label = self._policy.taxonomy.join((label, found))
+                if not is_cleared(label, clearance):
+                    return _residue(target, masking)
+            return Candidate(
+                target.name, target.zone, masking.mask, masking.masked, label, masking.modes
+            )
+        if not is_cleared(masking.unmaskable, clearance):
+            return _not_cleared(self._policy, target, masking.unmaskable, clearance)
+        if not self._masking_available:
+            return masking.rule.drops[target.bit]
+        return _residue(target, masking)
 
 
-def _clearance_at(target: Target, today: date) -> Clearance:
-    if target.valid_until is not None and today > target.valid_until:
-        return NOTHING_CLEARED
-    return target.clearance
+Modes = tuple[tuple[str, MaskMode], ...]
 
 
-def _union(masks: list[CompiledRule]) -> tuple[tuple[str, MaskMode], ...]:
-    """The union of what the rules mask, each name with the strictest of its modes."""
+@lru_cache(maxsize=256)
+def _strictest(masks: tuple[Modes, ...]) -> tuple[Modes, frozenset[str]]:
+    """The union of several masks, each name with the strictest of its modes, and the names."""
     strictest: dict[str, MaskMode] = {}
-    for rule in masks:
-        for name, mode in rule.modes:
+    for modes in masks:
+        for name, mode in modes:
             if name not in strictest or mode.strictness > strictest[name].strictness:
                 strictest[name] = mode
-    return tuple(sorted(strictest.items()))
+    return tuple(sorted(strictest.items())), frozenset(strictest)
 
 
-def _replaced(facts: RequestFacts, modes: tuple[tuple[str, MaskMode], ...]) -> dict[str, MaskMode]:
-    """The data classes present that the mask replaces, each with its mode."""
-    found: dict[str, MaskMode] = {}
+def _plan(
+    policy: CompiledPolicy, facts: RequestFacts, label: Label, rules: list[CompiledRule]
+) -> _Masking:
+    """The union of what the rules mask, and what that leaves (semantic rule 5)."""
+    modes, names = _strictest(tuple([rule.modes for rule in rules]))
+    masked = 0
+    left: dict[str, int] = {}
+    contributed: list[Label] = []
+    staying: list[Label] = []
     for name, count in facts.data_classes.items():
-        if count > 0:
-            label = facts.class_labels.get(name)
-            categories = label.categories if label is not None else frozenset()
-            mode = strictest_mode(modes, name, categories)
-            if mode is not None:
-                found[name] = mode
-    return found
+        if count <= 0:
+            continue
+        contributes = facts.class_labels.get(name)
+        if contributes is not None:
+            contributed.append(contributes)
+            mode = strictest_mode(modes, name, contributes.categories)
+        else:
+            # A class that nobody gave a label for contributes the worst one.
+            contributes = policy.taxonomy.worst
+            mode = strictest_mode(modes, name, _NOTHING)
+        if mode is not None:
+            masked += count
+        if mode is None or mode is _PARTIAL:
+            left[name] = count
+            staying.append(contributes)
+    unmaskable = _unmaskable(policy, facts, label, contributed)
+    staying.append(unmaskable)
+    return _Masking(rules[0], modes, names, masked, left, unmaskable, policy.taxonomy.join(staying))
 
 
-def _class_label(policy: CompiledPolicy, facts: RequestFacts, name: str) -> Label:
-    """What one finding of the class contributes; worst when nobody said."""
-    return facts.class_labels.get(name, policy.taxonomy.worst)
-
-
-def _unmaskable(policy: CompiledPolicy, facts: RequestFacts, label: Label) -> Label:
+def _unmaskable(
+    policy: CompiledPolicy, facts: RequestFacts, label: Label, contributed: list[Label]
+) -> Label:
     """The part of the label that masking cannot take away.
 
     Floors, declared, inherited and opaque parts, and whatever of the label the findings do not
@@ -184,61 +236,49 @@ def _unmaskable(policy: CompiledPolicy, facts: RequestFacts, label: Label) -> La
     """
     join = policy.taxonomy.join
     base = join((facts.unmaskable, policy.floor))
-    explained = join((base, *(facts.class_labels.get(name, base) for name in facts.data_classes)))
+    explained = join([base, *contributed])
+    categories = label.categories - explained.categories
     if label.sensitivity > explained.sensitivity:
-        return join((base, Label(label.sensitivity, label.categories - explained.categories)))
-    return join((base, Label(categories=label.categories - explained.categories)))
+        return join((base, Label(label.sensitivity, categories)))
+    return join((base, Label(categories=categories))) if categories else base
 
 
 def _stopped(target: Target, because: str) -> Dropped:
     if because == "snapshot_stale":
-        return Dropped(
-            target.name,
-            target.zone,
-            DropReason.SNAPSHOT_STALE,
-            "The configuration could not be confirmed lately, so only on_prem is used.",
-        )
-    return Dropped(
-        target.name,
-        target.zone,
-        DropReason.EGRESS_STOPPED,
-        "Everything that leaves on_prem is stopped at the moment.",
-    )
+        reason = DropReason.SNAPSHOT_STALE
+        detail = "The configuration could not be confirmed lately, so only on_prem is used."
+    else:
+        reason = DropReason.EGRESS_STOPPED
+        detail = "Everything that leaves on_prem is stopped at the moment."
+    return Dropped(target.name, target.zone, reason, detail)
 
 
 def _reaches_out(target: Target, acts: frozenset[str]) -> Dropped:
-    detail = f"The request would let the model's server reach out ({_listed(acts)}), unallowed."
+    detail = f"The model's server would reach out ({_listed(acts)}), and no policy allows that."
     return Dropped(target.name, target.zone, DropReason.REACHES_OUT, detail)
 
 
-def _residue(target: Target, left: Mapping[str, int], rule: CompiledRule) -> Dropped:
-    what = ", ".join(f"{count} {name}" for name, count in sorted(left.items()))
-    detail = f"After masking, {what or 'something'} would still reach {target.name}."
-    return Dropped(target.name, target.zone, DropReason.RESIDUE_AFTER_MASKING, detail, rule.ref)
+def _residue(target: Target, masking: _Masking) -> Dropped:
+    what = ", ".join(f"{count} {name}" for name, count in sorted(masking.left.items()))
+    detail = f"After masking, {what or 'a finding'} would still reach {target.name}."
+    reason = DropReason.RESIDUE_AFTER_MASKING
+    return Dropped(target.name, target.zone, reason, detail, masking.rule.ref)
 
 
 def _not_cleared(
     policy: CompiledPolicy, target: Target, label: Label, clearance: Clearance
 ) -> Dropped:
-    if clearance is NOTHING_CLEARED and is_cleared(label, target.clearance):
+    if clearance is not target.clearance and is_cleared(label, target.clearance):
         detail = f"The evidence for the clearance of {target.name} has expired."
         return Dropped(target.name, target.zone, DropReason.EVIDENCE_EXPIRED, detail)
-    if label.sensitivity > clearance.sensitivity:
-        return _too_sensitive(target.name, target.zone, label.sensitivity, clearance.sensitivity)
-    missing = label.categories - (clearance.categories or frozenset())
-    return _uncleared_categories(
-        target.name, target.zone, missing & policy.taxonomy.minimums.keys()
-    )
+    if label.sensitivity > target.clearance.sensitivity:
+        return target.too_sensitive[label.sensitivity]
+    missing = label.categories - (target.clearance.categories or frozenset())
+    return _missing(target.name, target.zone, missing & policy.taxonomy.minimums.keys())
 
 
 @lru_cache(maxsize=1024)
-def _too_sensitive(name: str, zone: Zone, has: int, may: int) -> Dropped:
-    detail = f"The content is {_WORDS[has]}; {name} may receive {_WORDS[may]} at most."
-    return Dropped(name, zone, DropReason.SENSITIVITY, detail)
-
-
-@lru_cache(maxsize=1024)
-def _uncleared_categories(name: str, zone: Zone, missing: frozenset[str]) -> Dropped:
+def _missing(name: str, zone: Zone, missing: frozenset[str]) -> Dropped:
     # Only names from the taxonomy: an unknown category is the caller's text.
     what = _listed(missing) or "an unknown category"
     return Dropped(name, zone, DropReason.CATEGORY, f"{name} is not cleared for {what}.")

@@ -5,10 +5,10 @@ this digest until `expires_at`. Retries, fallbacks, hedges and caches draw from 
 nothing else.
 """
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from functools import lru_cache
 
 from policies.engine.facts import Zone
 from policies.engine.labels import PUBLIC, Label
@@ -58,8 +58,9 @@ _STRICTNESS = {
 }
 
 
+@lru_cache(maxsize=4096)
 def strictest_mode(
-    modes: Iterable[tuple[str, MaskMode]], data_class: str, categories: frozenset[str]
+    modes: tuple[tuple[str, MaskMode], ...], data_class: str, categories: frozenset[str]
 ) -> MaskMode | None:
     """How findings of `data_class` are replaced by a mask that names classes and categories.
 
