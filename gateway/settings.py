@@ -32,7 +32,9 @@ HOST = os.environ.get("SLUICE_HOST", "127.0.0.1")
 PORT = int(os.environ.get("PORT", "8000"))
 PUBLIC_URL = os.environ.get("SLUICE_PUBLIC_URL", f"http://{HOST}:{PORT}").rstrip("/")
 _public_host = PUBLIC_URL.split("://", 1)[-1].split("/", 1)[0].rsplit(":", 1)[0]
-ALLOWED_HOSTS = sorted({"127.0.0.1", "localhost", "[::1]", _public_host, *_words("SLUICE_ALLOWED_HOSTS")})
+ALLOWED_HOSTS = sorted(
+    {"127.0.0.1", "localhost", "[::1]", _public_host, *_words("SLUICE_ALLOWED_HOSTS")}
+)
 CSRF_TRUSTED_ORIGINS = [PUBLIC_URL]
 _https = PUBLIC_URL.startswith("https://")
 
@@ -140,7 +142,10 @@ LOGIN_REDIRECT_URL = "/"
 LOGOUT_REDIRECT_URL = "/login/"
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
-    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 10}},
+    {
+        "NAME": "django.contrib.auth.password_validation.MinimumLengthValidator",
+        "OPTIONS": {"min_length": 10},
+    },
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
 ]
 SESSION_COOKIE_HTTPONLY = True

@@ -131,9 +131,8 @@ class Attempts:
         if candidate.zone is not Zone.ON_PREM and current.egress_stopped:
             raise _NextPlease("egress_stopped")
         destination = current.destinations.get(candidate.deployment)
-        if destination is None or destination != self._decided.snapshot.destinations.get(
-            candidate.deployment
-        ):
+        decided = self._decided.snapshot.destinations.get(candidate.deployment)
+        if destination is None or (destination is not decided and destination != decided):
             # Disabled or changed since the decision: what was decided is not what is there.
             raise _NextPlease("deployment_changed")
         return destination

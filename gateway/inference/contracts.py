@@ -96,6 +96,11 @@ class SnapshotSource(Protocol):
 class Journal(Protocol):
     """The write-ahead journal."""
 
+    @property
+    def fault(self) -> str | None:
+        """Why it denies at the moment, for the operator; None: it does not."""
+        ...
+
     def append(self, record: Record) -> None:
         """One write; returns when the operating system has it.
 

@@ -1,0 +1,55 @@
+# Sluice. `make run` needs Python 3.11, git and a package index; nothing else.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: run test test-live check bench lock upgrade format clean
+
+run: $(VENV)/.run  ## set everything up and serve http://127.0.0.1:8000 (PORT, SLUICE_VAR)
+	@exec $(BIN)/python -m gateway.supervisor
+
+test: $(VENV)/.dev  ## all tests but the live tier
+	$(BIN)/python -m pytest -q -m "not live" --ignore=tests/browser
+	$(BIN)/python -m pytest -q -m "not live" tests/browser
+
+test-live: $(VENV)/.dev  ## against real vLLM servers on the CPU
+	bash .ci/install-live
+	$(BIN)/python -m pytest -q -m live tests/live
+
+check: $(VENV)/.dev  ## format, lint, types, layers, migrations, fast tests
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/lint-imports
+	$(BIN)/mypy gateway policies frontend bench tests manage.py
+	$(BIN)/python manage.py makemigrations --check --dry-run
+	$(BIN)/python -m pytest -q -m "not live and not slow" --ignore=tests/browser --ignore=tests/e2e
+
+bench: $(VENV)/.dev  ## CPU per request beside nginx and LiteLLM's proxy
+	bash .ci/install-bench
+	$(BIN)/python -m bench.run
+
+upgrade: $(VENV)/.run  ## back up, migrate, verify
+	$(BIN)/python -m gateway.supervisor.upgrade
+
+format: $(VENV)/.dev
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+lock:  ## lock requirements with hashes (needs uv on the PATH)
+	for set in run dev; do uv pip compile -q --python-version 3.11 --generate-hashes \
+	  --no-annotate --no-header --no-emit-index-url requirements/$$set.in -o requirements/$$set.txt; done
+
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.run: requirements/run.txt | $(BIN)/python
+	@test -e $(VENV)/.dev || $(BIN)/pip install -q --require-hashes -r requirements/run.txt
+	@touch $@
+
+$(VENV)/.dev: requirements/dev.txt | $(BIN)/python
+	$(BIN)/pip install -q --require-hashes -r requirements/dev.txt
+	@touch $(VENV)/.run $@
+
+clean:  ## everything but var/
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

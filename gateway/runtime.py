@@ -1,0 +1,97 @@
+"""Wires the request path of this process: snapshot, journal, leases, providers.
+
+One `Runtime` per web or worker process. Whoever brings requests (the relay endpoints, the chat)
+asks `gateway()` for the wired path; before `start` and after `stop` it refuses.
+"""
+
+import asyncio
+import logging
+import tempfile
+from pathlib import Path
+
+from django.conf import settings
+
+from gateway.audit.journal import FileJournal
+from gateway.inference.path import Gateway
+from gateway.protocol.errors import FailClosed
+from gateway.providers.calls import Provider
+from gateway.providers.litellm_cloud import LiteLLMCloud
+from gateway.providers.openai_compatible import OpenAICompatible
+from gateway.snapshot.source import PolledSnapshot
+from gateway.usage.leases import LeaseGate
+
+log = logging.getLogger(__name__)
+
+
+class Runtime:
+    """Everything of one process that must be started and stopped around the path."""
+
+    def __init__(self, *, role: str) -> None:
+        self._role = role
+        self.gateway: Gateway | None = None
+        self._snapshots: PolledSnapshot | None = None
+        self._journal: FileJournal | None = None
+        self._leases: LeaseGate | None = None
+        self._providers: dict[str, Provider] = {}
+        self._sockets: tempfile.TemporaryDirectory[str] | None = None
+
+    async def start(self) -> None:
+        """Load the first snapshot, begin the journal, open pools. Raises when one is impossible:
+        a process that cannot decide does not start."""
+        self._snapshots = PolledSnapshot()
+        await asyncio.to_thread(self._snapshots.start)
+        self._journal = FileJournal(settings.JOURNAL_DIR, role=self._role)
+        self._leases = LeaseGate(settings.REDIS_URL)
+        # A short private path: unix socket names are limited to about 100 characters.
+        self._sockets = tempfile.TemporaryDirectory(prefix="sluice-")
+        self._providers = {
+            "openai_compatible": OpenAICompatible(),
+            "litellm_cloud": LiteLLMCloud(socket_path=Path(self._sockets.name) / "translator.sock"),
+        }
+        self.gateway = Gateway(
+            snapshots=self._snapshots,
+            journal=self._journal,
+            budget=self._leases,
+            providers=self._providers,
+        )
+        log.info("ready to decide (journal writer %s)", self._journal.writer.id)
+
+    async def stop(self) -> None:
+        """Refuse from now on, then close everything; the journal last, outcomes may still come."""
+        self.gateway = None
+        for provider in self._providers.values():
+            await provider.aclose()
+        if self._leases is not None:
+            await self._leases.aclose()
+        if self._snapshots is not None:
+            await asyncio.to_thread(self._snapshots.stop)
+        if self._journal is not None:
+            await asyncio.to_thread(self._journal.close)
+        if self._sockets is not None:
+            self._sockets.cleanup()
+
+
+_running: Runtime | None = None
+
+
+async def start(*, role: str) -> None:
+    """Wire this process. `role`: `web` or `worker`."""
+    global _running  # noqa: PLW0603 -- one runtime per process is what this module is for
+    runtime = Runtime(role=role)
+    await runtime.start()
+    _running = runtime
+
+
+async def stop() -> None:
+    """Undo `start`."""
+    global _running
+    runtime, _running = _running, None
+    if runtime is not None:
+        await runtime.stop()
+
+
+def gateway() -> Gateway:
+    """The wired path of this process. Raises FailClosed while there is none."""
+    if _running is None or _running.gateway is None:
+        raise FailClosed("The gateway is starting or stopping; try again.", param="snapshot")
+    return _running.gateway
