@@ -25,7 +25,7 @@ import time
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import Final
+from typing import Final, NoReturn
 
 import msgspec
 
@@ -186,7 +186,7 @@ class FileJournal:
         self._segment_size += written
         self._directory_bytes += written
 
-    def _break(self, reason: str) -> None:
+    def _break(self, reason: str) -> NoReturn:
         """Deny from now on. Always raises."""
         self._fault = reason
         raise JournalUnavailable(f"journal in {self.directory}: {reason}")

@@ -9,6 +9,7 @@ from types import ModuleType
 import pytest
 
 from gateway.audit.journal import FileJournal
+from gateway.audit.loader import Loader
 
 WRITING = Path(__file__).with_name("writing.py")
 
@@ -33,3 +34,13 @@ def directory(tmp_path: Path) -> Path:
 def journal(directory: Path) -> Iterator[FileJournal]:
     with closing(FileJournal(directory, reopen_after_s=0)) as made:
         yield made
+
+
+@pytest.fixture
+def loader(directory: Path) -> Iterator[Loader]:
+    """The elected loader of the directory, in this process."""
+    directory.mkdir(exist_ok=True)
+    made = Loader(directory)
+    assert made.lease.acquire()
+    yield made
+    made.lease.release()

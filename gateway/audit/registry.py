@@ -1,0 +1,160 @@
+"""Every type of control-plane event: what it means and what its details may say.
+
+Details are content-free by an allow-list per type: names, ids, counts and settings, never a
+secret, a prompt or a personal value beyond the ids of the acting principals.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class EventType(StrEnum):
+    """`object.past_participle`, one name each."""
+
+    ORGANISATION_CHANGED = "organisation.changed"
+    PROJECT_CREATED = "project.created"
+    PROJECT_CHANGED = "project.changed"
+    MEMBER_ADDED = "member.added"
+    MEMBER_CHANGED = "member.changed"
+    MEMBER_REMOVED = "member.removed"
+    GROUP_CHANGED = "group.changed"
+    USER_CREATED = "user.created"
+    USER_CHANGED = "user.changed"
+    USER_DEACTIVATED = "user.deactivated"
+    USER_REACTIVATED = "user.reactivated"
+    USER_LOGGED_IN = "user.logged_in"
+    USER_LOGGED_OUT = "user.logged_out"
+    PASSWORD_CHANGED = "password.changed"  # noqa: S105 - the event's name
+    LOGIN_FAILED = "login.failed"
+    SERVICE_ACCOUNT_CREATED = "service_account.created"
+    SERVICE_ACCOUNT_DEACTIVATED = "service_account.deactivated"
+    KEY_CREATED = "key.created"
+    KEY_REVOKED = "key.revoked"
+    DEPLOYMENT_CREATED = "deployment.created"
+    DEPLOYMENT_CHANGED = "deployment.changed"
+    DEPLOYMENT_ENABLED = "deployment.enabled"
+    DEPLOYMENT_DISABLED = "deployment.disabled"
+    DEPLOYMENT_REMOVED = "deployment.removed"
+    DEPLOYMENT_PROPOSED = "deployment.proposed"
+    DEPLOYMENT_CLEARANCE_WIDENED = "deployment.clearance_widened"
+    DEPLOYMENT_CLEARANCE_NARROWED = "deployment.clearance_narrowed"
+    DEPLOYMENT_ADDRESS_CHANGED = "deployment.address_changed"
+    CREDENTIAL_CHANGED = "credential.changed"
+    ALIAS_CREATED = "alias.created"
+    ALIAS_CHANGED = "alias.changed"
+    ALIAS_REMOVED = "alias.removed"
+    GRANT_ADDED = "grant.added"
+    GRANT_REMOVED = "grant.removed"
+    POLICY_PUBLISHED = "policy.published"
+    CONFIG_APPLIED = "config.applied"
+    EGRESS_STOPPED = "egress.stopped"
+    EGRESS_RESUMED = "egress.resumed"
+    AUDIT_EXPORTED = "audit.exported"
+    WRITER_DIED = "writer.died"
+    JOURNAL_BROKEN = "journal.broken"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventSpec:
+    """What a type of event means. `details`: the names its details may use, no others."""
+
+    description: str
+    details: frozenset[str] = frozenset()
+
+
+def _spec(description: str, *details: str) -> EventSpec:
+    return EventSpec(description=description, details=frozenset(details))
+
+
+_CLEARANCE = ("name", "zone", "sensitivity", "categories", "before", "after", "evidence")
+
+EVENTS: dict[EventType, EventSpec] = {
+    EventType.ORGANISATION_CHANGED: _spec(
+        "The organisation's settings changed.", "fields", "before", "after"
+    ),
+    EventType.PROJECT_CREATED: _spec("A project came into being.", "name", "floor"),
+    EventType.PROJECT_CHANGED: _spec(
+        "A project's settings changed.", "name", "fields", "before", "after", "floor"
+    ),
+    EventType.MEMBER_ADDED: _spec("A person joined a project.", "user", "role"),
+    EventType.MEMBER_CHANGED: _spec("A member's role changed.", "user", "before", "after"),
+    EventType.MEMBER_REMOVED: _spec("A person left a project.", "user", "role"),
+    EventType.GROUP_CHANGED: _spec("A group's members changed.", "name", "added", "removed"),
+    EventType.USER_CREATED: _spec("A person's account was created.", "roles"),
+    EventType.USER_CHANGED: _spec(
+        "A person's organisation roles changed.", "fields", "before", "after"
+    ),
+    EventType.USER_DEACTIVATED: _spec(
+        "A person's account was switched off; their keys died with it.", "keys"
+    ),
+    EventType.USER_REACTIVATED: _spec("A person's account was switched on again."),
+    EventType.USER_LOGGED_IN: _spec("A person logged in.", "method"),
+    EventType.USER_LOGGED_OUT: _spec("A person logged out."),
+    EventType.PASSWORD_CHANGED: _spec("A person's password changed.", "method"),
+    EventType.LOGIN_FAILED: _spec("A login was refused.", "reason", "method"),
+    EventType.SERVICE_ACCOUNT_CREATED: _spec("A service account was created.", "name"),
+    EventType.SERVICE_ACCOUNT_DEACTIVATED: _spec(
+        "A service account was switched off; its keys died with it.", "name", "keys"
+    ),
+    EventType.KEY_CREATED: _spec(
+        "An API key was made.",
+        "prefix",
+        "name",
+        "scopes",
+        "expires_at",
+        "floor",
+        "owner",
+        "requests_per_minute",
+    ),
+    EventType.KEY_REVOKED: _spec("An API key was revoked.", "prefix", "name", "owner", "reason"),
+    EventType.DEPLOYMENT_CREATED: _spec(
+        "A deployment was registered.",
+        *("name", "provider", "zone", "sensitivity", "categories", "region", "vendor", "enabled"),
+    ),
+    EventType.DEPLOYMENT_CHANGED: _spec(
+        "A deployment's settings changed.", "name", "fields", "before", "after"
+    ),
+    EventType.DEPLOYMENT_ENABLED: _spec("A deployment may serve.", "name", "zone"),
+    EventType.DEPLOYMENT_DISABLED: _spec("A deployment may not serve.", "name", "reason"),
+    EventType.DEPLOYMENT_REMOVED: _spec("A deployment was removed.", "name", "zone"),
+    EventType.DEPLOYMENT_PROPOSED: _spec(
+        "A server or vendor was found; it stays off until confirmed.", "name", "provider", "origin"
+    ),
+    EventType.DEPLOYMENT_CLEARANCE_WIDENED: _spec(
+        "A deployment's zone or clearance admits more than before.", *_CLEARANCE
+    ),
+    EventType.DEPLOYMENT_CLEARANCE_NARROWED: _spec(
+        "A deployment's zone or clearance admits less than before.", *_CLEARANCE
+    ),
+    EventType.DEPLOYMENT_ADDRESS_CHANGED: _spec(
+        "A deployment's address changed; its clearance was reset and it is off.",
+        *("name", "zone", "sensitivity", "categories"),
+    ),
+    EventType.CREDENTIAL_CHANGED: _spec("A deployment's credential was replaced.", "name"),
+    EventType.ALIAS_CREATED: _spec("A model alias was created.", "name", "deployments"),
+    EventType.ALIAS_CHANGED: _spec(
+        "A model alias points elsewhere.", "name", "before", "after", "deployments"
+    ),
+    EventType.ALIAS_REMOVED: _spec("A model alias was removed.", "name"),
+    EventType.GRANT_ADDED: _spec("A project may use a deployment.", "deployment"),
+    EventType.GRANT_REMOVED: _spec("A project may no longer use a deployment.", "deployment"),
+    EventType.POLICY_PUBLISHED: _spec(
+        "A policy revision took effect.", "kind", "revision", "previous", "rules"
+    ),
+    EventType.CONFIG_APPLIED: _spec(
+        "A configuration file was applied.", "file_digest", "created", "changed", "removed"
+    ),
+    EventType.EGRESS_STOPPED: _spec("Everything that leaves on_prem was stopped.", "reason"),
+    EventType.EGRESS_RESUMED: _spec("What may leave on_prem leaves again.", "reason"),
+    EventType.AUDIT_EXPORTED: _spec(
+        "Audit records were exported.", "format", "kind", "since", "until", "project"
+    ),
+    EventType.WRITER_DIED: _spec(
+        "A process ended without closing its journal; what it left was loaded.",
+        *("role", "host", "pid", "last_seq", "unknown_outcomes"),
+    ),
+    EventType.JOURNAL_BROKEN: _spec(
+        "A journal does not hold together: a record is missing, altered or out of place.",
+        *("segment", "offset", "seq", "fault"),
+    ),
+}

@@ -1,0 +1,306 @@
+"""Walks every chain, in the database and in the journals not loaded yet, and names what breaks.
+
+Reads only. For each writer: every record's hash from the stored text, its link to the one
+before, no gap, the searchable columns as the text says, the end where the writer's row says.
+What it cannot see by itself: rows cut off at the end together with the writer's position, or a
+chain written anew as a whole; against these stand heads kept elsewhere.
+"""
+
+import heapq
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import chain as concatenated
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+from typing_extensions import override
+
+from gateway.audit import chain
+from gateway.audit.chain import Position
+from gateway.audit.columns import (
+    DECISION_COLUMNS,
+    NO_OUTCOME,
+    OUTCOME_COLUMNS,
+    decision_values,
+    missing_decision,
+    moment,
+    outcome_values,
+    text,
+)
+from gateway.audit.lease import ID_FILE
+from gateway.audit.models import AuditEvent, OutcomeState, RequestRecord, Writer
+from gateway.audit.reading import read_chunk
+from gateway.audit.records import DecisionRecord, OutcomeRecord
+from gateway.audit.services import EventBody
+
+_ROWS: Final = 2000
+_ATTEMPTS: Final = 3  # of a writer that the loader moves on meanwhile
+_CHAIN: Final = ("decision_id", "seq", "prev_hash", "hash", "record")
+_OUTCOME_CHAIN: Final = (
+    "outcome_state",
+    "outcome_seq",
+    "outcome_prev_hash",
+    "outcome_hash",
+    "outcome_record",
+)
+_EVENT: Final = ("at", "actor", "type", "project", "object_type", "object_id", "details")
+_decode_decision = msgspec.json.Decoder(DecisionRecord).decode
+_decode_outcome = msgspec.json.Decoder(OutcomeRecord).decode
+_decode_event = msgspec.json.Decoder(EventBody).decode
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Break:
+    """The first row or line of a chain that does not hold."""
+
+    writer: str
+    where: str  # "request record 12 (decision d_…)", "event 7", "journal segment 2, byte 300"
+    why: str
+
+    @override
+    def __str__(self) -> str:
+        return f"writer {self.writer}: {self.where}: {self.why}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """What was walked: chains, records, and the first break of each chain that has one."""
+
+    writers: int
+    records: int
+    breaks: tuple[Break, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Link:
+    """One record of a chain, from either table. Orders by seq."""
+
+    seq: int
+    prev: str
+    hash: str
+    record: str
+    where: str
+    why: str  # found wrong with the columns around it, or empty
+
+    def __lt__(self, other: "_Link") -> bool:
+        return self.seq < other.seq
+
+
+class _Broken(Exception):
+    def __init__(self, where: str, why: str) -> None:
+        super().__init__(why)
+        self.where = where
+        self.why = why
+
+
+def verify(directory: Path | None) -> Report:
+    """Verify all chains; `directory` holds the journals not loaded yet (None: database only).
+
+    Many queries, memory bounded by the requests in flight at one time. Raises DatabaseError,
+    OSError.
+    """
+    breaks: list[Break] = []
+    records = 0
+    writers = set(Writer.objects.values_list("pk", flat=True))
+    journals = set(chain.list_segments(directory)) if directory else set()
+    for writer in sorted(writers | journals):
+        count, broken = _verify_writer(writer, directory)
+        records += count
+        if broken:
+            breaks.append(Break(writer=writer, where=broken.where, why=broken.why))
+    if chain.CONTROL_WRITER not in writers and AuditEvent.objects.exists():
+        broken_at = Break(writer=chain.CONTROL_WRITER, where="events", why="the chain has no row")
+        breaks.append(broken_at)
+    return Report(writers=len(writers | journals), records=records, breaks=tuple(breaks))
+
+
+def _verify_writer(writer: str, directory: Path | None) -> tuple[int, _Broken | None]:
+    """How many records hold, and what is the first that does not."""
+    for attempt in range(_ATTEMPTS):
+        row = Writer.objects.prefetch_related("files").filter(pk=writer).first()
+        walk = _Walk(writer, row)
+        try:
+            walk.database()
+            if directory:
+                walk.journal(directory)
+        except _Broken as broken:
+            now = Writer.objects.filter(pk=writer).values_list("last_seq", "ending").first()
+            then = (row.last_seq, row.ending) if row else None
+            if now != then and attempt < _ATTEMPTS - 1:
+                continue
+            return walk.count, broken
+        return walk.count, None
+    raise AssertionError("unreachable")
+
+
+class _Walk:
+    """One walk along one chain."""
+
+    def __init__(self, writer: str, row: Writer | None) -> None:
+        self.writer = writer
+        self.row = row
+        self.count = 0
+        self.position = Position.start(writer)
+        if row and row.first_seq > 1:
+            self.position = self.position.at(seq=row.first_seq - 1, hash_=row.base_hash)
+
+    def database(self) -> None:
+        """From the chain's first row to where the writer's row says it stands."""
+        if self.row is None:
+            return
+        links = _events(self.row) if self.writer == chain.CONTROL_WRITER else _requests(self.row)
+        for link in links:
+            self._step(link)
+        if (self.position.seq, self.position.hash) != (self.row.last_seq, self.row.last_hash):
+            raise _Broken(
+                f"record {self.row.last_seq}",
+                f"the rows end at record {self.position.seq}, the writer stands elsewhere",
+            )
+
+    def journal(self, directory: Path) -> None:
+        """On from there, through the lines that are not loaded yet."""
+        files = {file.segment: file for file in self.row.files.all()} if self.row else {}
+        segments = chain.list_segments(directory).get(self.writer, [])
+        if not segments:
+            self._miss(directory)
+        for segment in segments:
+            file = files.get(segment.number)
+            if file and file.finished:
+                continue
+            offset = file.offset if file else 0
+            while True:
+                try:
+                    chunk = read_chunk(segment, offset=offset, position=self.position)
+                except FileNotFoundError:
+                    where = f"journal segment {segment.number}"
+                    raise _Broken(where, "it was removed") from None
+                for fault in chunk.faults:
+                    where = f"journal segment {segment.number}, byte {fault.offset}"
+                    raise _Broken(where, fault.text)
+                offset, self.position = chunk.end, chunk.position
+                self.count += len(chunk.entries)
+                if chunk.exhausted:
+                    break
+
+    def _miss(self, directory: Path) -> None:
+        """A writer that never ended has a journal, where this is the directory it writes to."""
+        if self.row is None or self.row.ending or self.writer == chain.CONTROL_WRITER:
+            return
+        name = directory / ID_FILE
+        if name.exists() and name.read_text(encoding="ascii").strip() == self.row.directory:
+            raise _Broken("its journal", f"it is gone from {directory}")
+
+    def _step(self, link: _Link) -> None:
+        why = self.position.fault_of(
+            seq=link.seq, prev=link.prev, hash_=link.hash, record=link.record.encode()
+        )
+        if why or link.why:
+            raise _Broken(link.where, why or link.why)
+        self.position = self.position.at(seq=link.seq, hash_=link.hash)
+        self.count += 1
+
+
+def _requests(row: Writer) -> Iterator[_Link]:
+    """Decisions and outcomes of a writer in the order of its chain.
+
+    Rows come by their first record; outcomes wait on a heap for their turn, so what is held in
+    memory is what was in flight.
+    """
+    names = (*_CHAIN, *DECISION_COLUMNS, *_OUTCOME_CHAIN, *OUTCOME_COLUMNS)
+    rows = (
+        RequestRecord.objects.filter(writer_id=row.pk, seq__lte=row.last_seq)
+        .order_by("seq")
+        .values_list(*names)
+        .iterator(chunk_size=_ROWS)
+    )
+    waiting: list[_Link] = []
+    for values in rows:
+        links = list(_links(values, last_seq=row.last_seq))
+        while waiting and waiting[0].seq < values[1]:
+            yield heapq.heappop(waiting)
+        for link in links:
+            heapq.heappush(waiting, link)
+        if waiting and waiting[0].seq == values[1]:
+            yield heapq.heappop(waiting)
+    yield from (heapq.heappop(waiting) for _ in range(len(waiting)))
+
+
+def _links(values: tuple[Any, ...], *, last_seq: int) -> Iterator[_Link]:
+    """The one or two records of a row, each with what is wrong with the columns."""
+    head, values = values[: len(_CHAIN)], values[len(_CHAIN) :]
+    decision_columns, values = values[: len(DECISION_COLUMNS)], values[len(DECISION_COLUMNS) :]
+    tail, outcome_columns = values[: len(_OUTCOME_CHAIN)], values[len(_OUTCOME_CHAIN) :]
+    id_, seq, prev, hash_, record = head
+    state, outcome_seq, outcome_prev, outcome_hash, outcome_record = tail
+    where = f"request record %d (decision {id_})"
+    if record or outcome_seq is None:
+        why = _decision_fault(id_, record, decision_columns)
+        if outcome_seq is None and outcome_columns != NO_OUTCOME:
+            why = why or "its outcome's columns say something without a record"
+        if (state == OutcomeState.KNOWN) != (outcome_seq is not None):
+            why = why or "column outcome_state was changed: it differs from the record"
+        yield _Link(seq, prev, hash_, record, where % seq, why)
+    if outcome_seq is not None and outcome_seq <= last_seq:
+        why = _outcome_fault(id_, outcome_record, outcome_columns)
+        if not record and not why:
+            expected = missing_decision(_decode_outcome(outcome_record))
+            why = "" if decision_columns == expected else "its decision's columns were changed"
+        link = (outcome_seq, outcome_prev, outcome_hash, outcome_record)
+        yield _Link(*link, where % outcome_seq, why)
+
+
+def _decision_fault(id_: str, record: str, columns: tuple[Any, ...]) -> str:
+    try:
+        decoded = _decode_decision(record)
+    except msgspec.MsgspecError:
+        return "its record cannot be read"
+    names = concatenated(["decision_id"], DECISION_COLUMNS)
+    expected = (text(decoded.id)[:100], *decision_values(decoded))
+    return _difference(names, expected, (id_, *columns))
+
+
+def _outcome_fault(id_: str, record: str, columns: tuple[Any, ...]) -> str:
+    try:
+        decoded = _decode_outcome(record)
+    except msgspec.MsgspecError:
+        return "its outcome's record cannot be read"
+    names = concatenated(["decision_id"], OUTCOME_COLUMNS)
+    expected = (text(decoded.id)[:100], *outcome_values(decoded))
+    return _difference(names, expected, (id_, *columns))
+
+
+def _difference(names: Iterator[str], expected: tuple[Any, ...], found: tuple[Any, ...]) -> str:
+    if expected == found:
+        return ""
+    pairs = zip(names, expected, found, strict=True)
+    wrong = [name for name, should, is_ in pairs if should != is_]
+    return f"column {wrong[0]} was changed: it differs from the record"
+
+
+def _events(row: Writer) -> Iterator[_Link]:
+    rows = (
+        AuditEvent.objects.filter(seq__lte=row.last_seq)
+        .order_by("seq")
+        .values_list("seq", "prev_hash", "hash", "body", *_EVENT)
+        .iterator(chunk_size=_ROWS)
+    )
+    for seq, prev, hash_, body, *columns in rows:
+        yield _Link(seq, prev, hash_, body, f"event {seq}", _event_fault(body, tuple(columns)))
+
+
+def _event_fault(body: str, columns: tuple[Any, ...]) -> str:
+    try:
+        event = _decode_event(body)
+    except msgspec.MsgspecError:
+        return "its body cannot be read"
+    expected = (
+        moment(event.at),
+        event.actor,
+        event.type,
+        event.project,
+        event.object_type,
+        event.object_id,
+        event.details,
+    )
+    return _difference(iter(_EVENT), expected, columns)
