@@ -1,0 +1,23 @@
+"""Who does something to the control plane: a person, or a part of Sluice itself."""
+
+from dataclasses import dataclass
+
+from gateway.accounts.models import User
+
+
+@dataclass(frozen=True, slots=True)
+class System:
+    """A part of Sluice that acts for whoever runs it: `config`, `console`, `bootstrap`.
+
+    Never built from a request: it passes every check of rights.
+    """
+
+    part: str
+
+
+Acting = User | System
+
+
+def actor_name(by: Acting) -> str:
+    """As audit events write it: `user:<uuid>` or `system:<part>`."""
+    return f"system:{by.part}" if isinstance(by, System) else f"user:{by.pk}"

@@ -1,0 +1,48 @@
+"""Everything that changes accounts. Each takes `by`, checks its rights, owns the transaction and
+writes the audit event in it."""
+
+from gateway.accounts.services.keys import (
+    CreatedKey,
+    create_api_key,
+    digest_of,
+    floor_of,
+    revoke_api_key,
+)
+from gateway.accounts.services.people import (
+    change_organisation,
+    change_user_role,
+    create_user,
+    deactivate_user,
+    reactivate_user,
+    remove_group,
+    set_group,
+)
+from gateway.accounts.services.projects import (
+    add_member,
+    change_project,
+    create_project,
+    create_service_account,
+    deactivate_service_account,
+    remove_member,
+)
+
+__all__ = [
+    "CreatedKey",
+    "add_member",
+    "change_organisation",
+    "change_project",
+    "change_user_role",
+    "create_api_key",
+    "create_project",
+    "create_service_account",
+    "create_user",
+    "deactivate_service_account",
+    "deactivate_user",
+    "digest_of",
+    "floor_of",
+    "reactivate_user",
+    "remove_group",
+    "remove_member",
+    "revoke_api_key",
+    "set_group",
+]

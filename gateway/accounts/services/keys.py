@@ -1,0 +1,185 @@
+"""Making and revoking API keys.
+
+The text of a key exists once, in the value returned by `create_api_key`. What is stored is its
+digest; what people see afterwards is its prefix.
+"""
+
+import hashlib
+import secrets
+import string
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal
+
+from django.core.exceptions import PermissionDenied, ValidationError
+from django.db import transaction
+from django.utils import timezone
+
+from gateway.accounts.access import may, require, role_in
+from gateway.accounts.acting import Acting, System
+from gateway.accounts.changes import record_change
+from gateway.accounts.models import APIKey, Project, ServiceAccount, User
+from gateway.accounts.roles import MAY_USE, Role
+from gateway.audit.registry import EventType
+from policies.engine.facts import Endpoint
+from policies.engine.labels import Label, Sensitivity
+
+KEY_START = "sk-sluice-"
+ADMIN_SCOPE = "admin"
+SCOPES = frozenset({endpoint.value for endpoint in Endpoint} | {ADMIN_SCOPE})
+_PREFIX_LETTERS = string.ascii_lowercase + string.digits
+_PREFIX_LENGTH = 8
+_SECRET_BYTES = 32  # 43 characters, 256 bits
+
+
+@dataclass(frozen=True, slots=True)
+class CreatedKey:
+    """A new key and its text, which is shown once and stored nowhere."""
+
+    key: APIKey
+    text: str = field(repr=False)
+
+
+def digest_of(text: str) -> str:
+    """The SHA-256 (hex) under which a key is stored."""
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def create_api_key(  # noqa: PLR0913 -- a key has that many properties
+    *,
+    by: Acting,
+    project: Project,
+    name: str,
+    owner: User | ServiceAccount,
+    scopes: Collection[str] = (),
+    floor: Label | None = None,
+    requests_per_minute: int | None = None,
+    expires_at: datetime | None = None,
+) -> CreatedKey:
+    """Make a key for `owner` in `project`; editors may for others, members for themselves.
+
+    A person must belong to the project with a role that uses models; a service account must be
+    the project's. `scopes` empty: every relay endpoint, not the admin API. Raises
+    PermissionDenied, ValidationError.
+    """
+    _require_owner_rights(by, project, owner)
+    _check(name, scopes, requests_per_minute, expires_at)
+    if ADMIN_SCOPE in scopes and not _may_give_admin(by, project, owner):
+        raise PermissionDenied("Only a project's owner or an admin gives the scope admin.")
+    prefix = KEY_START + "".join(secrets.choice(_PREFIX_LETTERS) for _ in range(_PREFIX_LENGTH))
+    text = f"{prefix}-{secrets.token_urlsafe(_SECRET_BYTES)}"
+    floor = floor if floor is not None else Label()
+    with transaction.atomic():
+        key = APIKey.objects.create(
+            project=project,
+            user=owner if isinstance(owner, User) else None,
+            service_account=owner if isinstance(owner, ServiceAccount) else None,
+            name=name.strip(),
+            prefix=prefix,
+            digest=digest_of(text),
+            scopes=sorted(scopes),
+            floor_sensitivity=floor.sensitivity.word,
+            floor_categories=sorted(floor.categories),
+            requests_per_minute=requests_per_minute,
+            expires_at=expires_at,
+        )
+        record_change(
+            by,
+            EventType.KEY_CREATED,
+            "key",
+            key.pk,
+            project=project.slug,
+            prefix=prefix,
+            name=key.name,
+            scopes=list(key.scopes),
+            expires_at=expires_at.isoformat() if expires_at else None,
+            floor=key.floor_sensitivity,
+            owner=owner_name(key),
+            requests_per_minute=requests_per_minute,
+        )
+    return CreatedKey(key, text)
+
+
+def revoke_api_key(*, by: Acting, key: APIKey, reason: str = "") -> None:
+    """End a key at once; every process forgets it within a second. Doing it twice is harmless.
+
+    Its owner may, and whoever edits the project. Raises PermissionDenied.
+    """
+    if not (isinstance(by, User) and by.is_active and key.user_id == by.pk):
+        require(by, key.project, Role.EDITOR)
+    with transaction.atomic():
+        revoked = APIKey.objects.filter(pk=key.pk, revoked_at=None).update(
+            revoked_at=timezone.now()
+        )
+        if not revoked:
+            return
+        record_change(
+            by,
+            EventType.KEY_REVOKED,
+            "key",
+            key.pk,
+            project=key.project.slug,
+            prefix=key.prefix,
+            name=key.name,
+            owner=owner_name(key),
+            reason=reason,
+        )
+    key.refresh_from_db()
+
+
+def owner_name(key: APIKey) -> str:
+    """`user:<uuid>` or `service_account:<uuid>`: the actor of requests with this key."""
+    kind: Literal["user", "service_account"] = "user" if key.user_id else "service_account"
+    return f"{kind}:{key.user_id or key.service_account_id}"
+
+
+def _require_owner_rights(by: Acting, project: Project, owner: User | ServiceAccount) -> None:
+    if project.archived:
+        raise ValidationError("An archived project has no keys.")
+    if isinstance(owner, ServiceAccount):
+        require(by, project, Role.EDITOR)
+        if owner.project_id != project.pk or not owner.active:
+            raise ValidationError("The service account is not active in this project.")
+        return
+    if by != owner:
+        require(by, project, Role.EDITOR)
+    if not owner.is_active or role_in(owner, project) not in MAY_USE:
+        raise ValidationError("The key's owner must be a member of the project who may use models.")
+
+
+def _may_give_admin(by: Acting, project: Project, owner: User | ServiceAccount) -> bool:
+    # A key acts as its owner. A person may give this scope to their own keys; giving it to a
+    # service account that acts for somebody would let whoever holds the key act as that person.
+    if isinstance(by, System) or by == owner:
+        return True
+    if isinstance(owner, ServiceAccount) and owner.on_behalf_of_id == by.pk:
+        return True
+    return by.is_admin and may(by, project, Role.OWNER) and isinstance(owner, ServiceAccount)
+
+
+def _check(
+    name: str,
+    scopes: Collection[str],
+    requests_per_minute: int | None,
+    expires_at: datetime | None,
+) -> None:
+    if not name.strip() or len(name) > 100:
+        raise ValidationError("A key needs a name of at most 100 characters.")
+    unknown = sorted(set(scopes) - SCOPES)
+    if unknown:
+        raise ValidationError(
+            f"Unknown scope {unknown[0]!r}: use any of {', '.join(sorted(SCOPES))}."
+        )
+    if requests_per_minute is not None and requests_per_minute < 1:
+        raise ValidationError("requests_per_minute must be at least 1; leave it out for no limit.")
+    if expires_at is not None:
+        if expires_at.tzinfo is None:
+            raise ValidationError("expires_at needs a time zone.")
+        if expires_at <= timezone.now():
+            raise ValidationError("expires_at lies in the past.")
+
+
+def floor_of(row: APIKey | Project) -> Label:
+    """The floor stored in a row."""
+    return Label(Sensitivity.from_word(row.floor_sensitivity), frozenset(row.floor_categories))

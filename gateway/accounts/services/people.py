@@ -1,0 +1,166 @@
+"""People and what they may do in the installation; groups; the organisation's own settings."""
+
+from collections.abc import Iterable
+
+from django.contrib.auth.password_validation import validate_password
+from django.core.exceptions import ValidationError
+from django.core.validators import validate_email, validate_slug
+from django.db import transaction
+
+from gateway.accounts.access import require_admin
+from gateway.accounts.acting import Acting
+from gateway.accounts.changes import record_change
+from gateway.accounts.models import APIKey, Group, Organisation, User, normalise_email
+from gateway.accounts.roles import OrganisationRole
+from gateway.audit.registry import EventType
+
+
+def create_user(
+    *,
+    by: Acting,
+    email: str,
+    name: str = "",
+    password: str | None = None,
+    role: OrganisationRole = OrganisationRole.NONE,
+) -> User:
+    """Create a person's account. Without a password nobody can log in to it yet.
+
+    Raises PermissionDenied, ValidationError (a bad or taken address, a weak password).
+    """
+    require_admin(by)
+    email = normalise_email(email)
+    validate_email(email)
+    user = User(email=email, name=name.strip(), organisation_role=role)
+    if password is None:
+        user.set_unusable_password()
+    else:
+        validate_password(password, user)
+        user.set_password(password)
+    with transaction.atomic():
+        if User.objects.filter(email=email).exists():
+            raise ValidationError("There is an account with this e-mail address already.")
+        user.save(force_insert=True)
+        record_change(by, EventType.USER_CREATED, "user", user.pk, roles=role.value)
+    return user
+
+
+def change_user_role(*, by: Acting, user: User, role: OrganisationRole) -> None:
+    """Give a person another role in the organisation. The last active admin stays one."""
+    require_admin(by)
+    with transaction.atomic():
+        before = user.organisation_role
+        if before == role:
+            return
+        if role != OrganisationRole.ADMIN:
+            _refuse_last_admin(user)
+        user.organisation_role = role
+        user.save(update_fields=["organisation_role"])
+        record_change(
+            by,
+            EventType.USER_CHANGED,
+            "user",
+            user.pk,
+            fields="organisation_role",
+            before=str(before),
+            after=role.value,
+        )
+
+
+def deactivate_user(*, by: Acting, user: User) -> None:
+    """Switch a person's account off. Their keys, and those acting for them, die with it."""
+    require_admin(by)
+    with transaction.atomic():
+        _refuse_last_admin(user)
+        if not User.objects.filter(pk=user.pk, is_active=True).update(is_active=False):
+            return
+        keys = APIKey.objects.filter(user=user, revoked_at=None).count()
+        record_change(by, EventType.USER_DEACTIVATED, "user", user.pk, keys=keys)
+    user.refresh_from_db()
+
+
+def reactivate_user(*, by: Acting, user: User) -> None:
+    """Switch an account on again. Keys that were not revoked live again, too."""
+    require_admin(by)
+    with transaction.atomic():
+        if not User.objects.filter(pk=user.pk, is_active=False).update(is_active=True):
+            return
+        record_change(by, EventType.USER_REACTIVATED, "user", user.pk)
+    user.refresh_from_db()
+
+
+def _refuse_last_admin(user: User) -> None:
+    admins = User.objects.filter(is_active=True, organisation_role=OrganisationRole.ADMIN)
+    if user.is_admin and not admins.exclude(pk=user.pk).exists():
+        raise ValidationError("The last active admin must stay one: make another admin first.")
+
+
+def set_group(*, by: Acting, slug: str, members: Iterable[User]) -> Group:
+    """Make a group, or give it exactly these members."""
+    require_admin(by)
+    validate_slug(slug)
+    with transaction.atomic():
+        group, created = Group.objects.get_or_create(slug=slug)
+        before = set(group.members.values_list("pk", flat=True))
+        members = list(members)
+        after = {user.pk for user in members}
+        if before == after and not created:
+            return group
+        group.members.set(members)
+        record_change(
+            by,
+            EventType.GROUP_CHANGED,
+            "group",
+            group.pk,
+            name=slug,
+            added=sorted(map(str, after - before)),
+            removed=sorted(map(str, before - after)),
+        )
+    return group
+
+
+def remove_group(*, by: Acting, group: Group) -> None:
+    """Remove a group; rules that name it match nobody any more."""
+    require_admin(by)
+    with transaction.atomic():
+        key, removed = group.pk, sorted(map(str, group.members.values_list("pk", flat=True)))
+        group.delete()
+        record_change(
+            by,
+            EventType.GROUP_CHANGED,
+            "group",
+            key,
+            name=group.slug,
+            added=[],
+            removed=removed,
+        )
+
+
+def change_organisation(
+    *, by: Acting, name: str | None = None, second_person_for_widening: bool | None = None
+) -> Organisation:
+    """Change the organisation's settings; None leaves one as it is."""
+    require_admin(by)
+    wanted = {"name": name, "second_person_for_widening": second_person_for_widening}
+    with transaction.atomic():
+        organisation = Organisation.load()
+        changed = {
+            field: value
+            for field, value in wanted.items()
+            if value is not None and getattr(organisation, field) != value
+        }
+        if not changed:
+            return organisation
+        before = [f"{field}={getattr(organisation, field)}" for field in changed]
+        for field, value in changed.items():
+            setattr(organisation, field, value)
+        organisation.save(update_fields=list(changed))
+        record_change(
+            by,
+            EventType.ORGANISATION_CHANGED,
+            "organisation",
+            organisation.pk,
+            fields=sorted(changed),
+            before=before,
+            after=[f"{field}={value}" for field, value in changed.items()],
+        )
+    return organisation
