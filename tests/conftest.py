@@ -1,0 +1,29 @@
+"""Fixtures that every tier may use: a real Sluice process, and refusing to skip in CI."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.sluice import Sluice
+
+
+def require(present: bool, component: str) -> None:
+    """Skip for want of a component, by its name; with SLUICE_REQUIRE_ALL=1 fail instead."""
+    if present:
+        return
+    if os.environ.get("SLUICE_REQUIRE_ALL") == "1":
+        pytest.fail(f"{component} is missing and SLUICE_REQUIRE_ALL is set")
+    pytest.skip(f"{component} is not installed")
+
+
+@pytest.fixture(scope="session")
+def sluice_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sluice]:
+    """A running Sluice with its demo models, shared by the session."""
+    server = Sluice(Path(tmp_path_factory.mktemp("sluice")) / "var")
+    server.var.mkdir()
+    try:
+        yield server.start()
+    finally:
+        server.stop()

@@ -1,0 +1,115 @@
+"""A control that fails refuses, and says which."""
+
+import json
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.conftest import CONFIG, Lab
+from tests.support.sluice import Sluice
+from tests.support.upstream import Upstream
+
+BODY = json.dumps({"model": "vendor", "messages": [{"role": "user", "content": "hello"}]}).encode()
+ON_PREM = BODY.replace(b"vendor", b"private")
+
+
+@pytest.fixture
+def own_lab(tmp_path: Path) -> Iterator[Lab]:
+    server = Sluice(tmp_path / "var", demo=False)
+    with Upstream() as onprem, Upstream() as cloud:
+        try:
+            server.start()
+            server.apply(CONFIG.format(onprem=onprem.base_url, cloud=cloud.base_url))
+            made = server.manage("keys", "create", "--project", "lab", "--name", "own")
+            key = next(word for word in made.split() if word.startswith("sk-sluice-"))
+            server.settle()
+            yield Lab(server, onprem, cloud, key)
+        finally:
+            server.stop()
+
+
+def error(answer: bytes) -> dict[str, str]:
+    found: dict[str, str] = json.loads(answer)["error"]
+    return found
+
+
+def test_a_journal_that_cannot_be_written_refuses(own_lab: Lab) -> None:
+    assert own_lab.post("/v1/chat/completions", BODY)[0] == 200
+    own_lab.cloud.reset()
+    journal = own_lab.sluice.var / "journal"
+    moved = journal.rename(journal.with_name("journal-moved"))
+    journal.write_text("not a directory")
+    for segment in moved.rglob("*"):
+        segment.unlink()
+    status, answer = own_lab.post("/v1/chat/completions", BODY)
+    assert status == 503
+    assert (error(answer)["code"], error(answer)["param"]) == ("fail_closed", "journal")
+    assert own_lab.cloud.received == []
+    assert own_lab.sluice.get("/readyz")[0] == 503
+
+
+def test_the_switch_stops_the_cloud_and_not_on_prem(own_lab: Lab) -> None:
+    own_lab.sluice.manage("egress", "stop", "--reason", "drill")
+    own_lab.sluice.settle()
+    status, answer = own_lab.post("/v1/chat/completions", BODY)
+    assert status == 403
+    assert "egress_stopped" in str(error(answer))
+    assert own_lab.cloud.received == []
+    assert own_lab.post("/v1/chat/completions", ON_PREM)[0] == 200
+    own_lab.sluice.manage("egress", "resume", "--reason", "drill over")
+    own_lab.sluice.settle()
+    assert own_lab.post("/v1/chat/completions", BODY)[0] == 200
+
+
+def test_a_revoked_key_is_refused(own_lab: Lab) -> None:
+    assert own_lab.post("/v1/chat/completions", ON_PREM)[0] == 200
+    prefix = own_lab.api_key[: len("sk-sluice-") + 8]
+    own_lab.sluice.manage("keys", "revoke", prefix)
+    own_lab.sluice.settle()
+    assert own_lab.post("/v1/chat/completions", ON_PREM)[0] == 401
+
+
+def test_a_database_that_is_gone_leaves_on_prem_then_nothing_wider(own_lab: Lab) -> None:
+    database = own_lab.sluice.var / "sluice.sqlite3"
+    database.chmod(0)
+    database.rename(database.with_name("gone.sqlite3"))
+    for name in ("sluice.sqlite3-wal", "sluice.sqlite3-shm"):
+        (own_lab.sluice.var / name).unlink(missing_ok=True)
+    database.mkdir()
+
+    def denied() -> bool:
+        status, answer = own_lab.post("/v1/chat/completions", BODY)
+        return status == 403 and "snapshot_stale" in str(error(answer))
+
+    own_lab.sluice.wait_for(denied, "denied for a stale snapshot")
+    own_lab.cloud.reset()
+    assert denied()
+    assert own_lab.cloud.received == []
+    assert own_lab.post("/v1/chat/completions", ON_PREM)[0] == 200
+
+
+def test_secrets_are_files_for_their_owner_alone(own_lab: Lab) -> None:
+    for name in ("secret.key", "kek.key"):
+        assert stat.S_IMODE(os.stat(own_lab.sluice.var / name).st_mode) == 0o600  # noqa: PTH116
+
+
+@pytest.mark.parametrize(
+    ("config", "reason"),
+    [
+        ("nonsense: 1\n", "nonsense"),
+        ("aliases:\n  - {name: a, deployments: [nowhere]}\n", "nowhere"),
+        ("deployments:\n  - {name: d, zone: moon}\n", "line 2"),
+    ],
+)
+def test_bad_configuration_refuses_to_start(tmp_path: Path, config: str, reason: str) -> None:
+    path = tmp_path / "sluice.yaml"
+    path.write_text(config)
+    server = Sluice(tmp_path / "var", env={"SLUICE_CONFIG": str(path)}, demo=False)
+    with pytest.raises(AssertionError) as refused:
+        server.start()
+    server.stop()
+    assert reason in str(refused.value)
+    assert str(path) in str(refused.value) or "sluice.yaml" in str(refused.value)

@@ -1,0 +1,166 @@
+"""A real Sluice as a process: the supervisor with everything but the Celery worker."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from pathlib import Path
+from threading import Event
+from time import monotonic
+from typing import Any, Self
+
+import openai
+
+ROOT = Path(__file__).resolve().parents[2]
+PATIENCE_S = 90.0
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+class Sluice:
+    """One installation in a directory of its own. `restart` keeps its state."""
+
+    def __init__(self, var: Path, *, env: dict[str, str] | None = None, demo: bool = True) -> None:
+        self.var = var
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.log = var.parent / f"{var.name}.log"
+        self._demo = demo
+        kept = {
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith(("SLUICE_", "DJANGO_")) and not name.endswith("_API_KEY")
+        }
+        self.env = {
+            **kept,
+            "SLUICE_VAR": str(var),
+            "PORT": str(self.port),
+            "PYTHONUNBUFFERED": "1",
+            **(env or {}),
+        }
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> Self:
+        command = [sys.executable, "-m", "gateway.supervisor", "--no-worker"]
+        if not self._demo:
+            command.append("--no-demo")
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(
+                command, cwd=ROOT, env=self.env, stdout=log, stderr=log, start_new_session=True
+            )
+        self.wait_ready()
+        return self
+
+    def wait_ready(self) -> None:
+        self.wait_for(lambda: self.get("/readyz")[0] == 200, "ready")
+
+    def wait_for(self, condition: Any, what: str) -> None:
+        """Wait until `condition()`; fail with the log's end after 90 s or when the process died."""
+        deadline = monotonic() + PATIENCE_S
+        while not condition():
+            assert self._process is None or self._process.poll() is None, self.tail()
+            assert monotonic() < deadline, f"not {what} in time: {self.tail()}"
+            Event().wait(0.05)
+
+    def tail(self) -> str:
+        return self.log.read_text(errors="replace")[-4000:]
+
+    def stop(self) -> None:
+        if self._process is None:
+            return
+        self._process.send_signal(signal.SIGINT)
+        try:
+            self._process.wait(20)
+        finally:
+            self._process.kill()
+            self._process = None
+
+    def manage(self, *arguments: str, check: bool = True, stdin: str = "") -> str:
+        """Run a `manage.py` command beside the running processes; returns what it printed."""
+        done = subprocess.run(
+            [sys.executable, "manage.py", *arguments],
+            cwd=ROOT,
+            env=self.env,
+            input=stdin,
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE_S,
+            check=False,
+        )
+        if check:
+            assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout + done.stderr
+
+    def apply(self, config: str) -> None:
+        """Apply a configuration and wait until the running web process has it."""
+        path = self.var / "test.yaml"
+        path.write_text(config)
+        self.manage("config", "apply", str(path), "--yes-widen")
+        self.settle()
+
+    def settle(self) -> None:
+        """Wait until a snapshot read after now is in use: two polls of 250 ms and a rebuild."""
+        Event().wait(1.0)
+
+    @property
+    def first_run(self) -> dict[str, str]:
+        content: dict[str, str] = json.loads((self.var / "first-run.json").read_text())
+        return content
+
+    @property
+    def api_key(self) -> str:
+        return self.first_run["api_key"]
+
+    def client(self, api_key: str | None = None, **options: Any) -> openai.OpenAI:
+        options.setdefault("max_retries", 0)
+        return openai.OpenAI(
+            base_url=f"{self.url}/v1", api_key=api_key or self.api_key, timeout=30, **options
+        )
+
+    def get(self, path: str) -> tuple[int, bytes]:
+        return self.request("GET", path)
+
+    def request(
+        self, method: str, path: str, body: bytes | None = None, **headers: str
+    ) -> tuple[int, bytes]:
+        """A raw request; (0, b"") when nothing answers."""
+        request = urllib.request.Request(self.url + path, data=body, method=method, headers=headers)
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        try:
+            with opener.open(request, timeout=30) as answer:
+                return answer.status, answer.read()
+        except urllib.error.HTTPError as error:
+            return error.code, error.read()
+        except OSError:
+            return 0, b""
+
+    def post(self, path: str, body: bytes, *, key: str | None = None) -> tuple[int, bytes]:
+        return self.request(
+            "POST",
+            path,
+            body,
+            Authorization=f"Bearer {key or self.api_key}",
+            **{"Content-Type": "application/json"},
+        )
+
+    def pids(self, name: str) -> list[int]:
+        """Process ids whose command line has `name` and that belong to this installation."""
+        found = []
+        for directory in Path("/proc").glob("[0-9]*"):
+            try:
+                command = (directory / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+                environment = (directory / "environ").read_bytes()
+            except OSError:
+                continue
+            if name in command and f"SLUICE_VAR={self.var}\0".encode() in environment:
+                found.append(int(directory.name))
+        return found
