@@ -1,0 +1,96 @@
+"""The words of the lens: where a message would go and why, from what the path explains."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from django.utils.translation import gettext as _
+
+from frontend.badges import Badge, badge_for
+from frontend.words import category_word, found_word, sensitivity_word
+
+Explained = Mapping[str, Any]
+
+
+def lens_of(explained: Explained) -> dict[str, object]:
+    """What the page shows before sending. Content-free: classes and counts, never text."""
+    candidates: Sequence[Explained] = explained["candidates"]
+    badge = _badge(candidates)
+    label = explained["label"]
+    findings = [found_word(name, count) for name, count in _counts(explained).items()]
+    return {
+        "badge": badge,
+        "headline": _headline(badge, candidates),
+        "reason": _reason(badge, explained, findings),
+        "label": [
+            sensitivity_word(label["sensitivity"]),
+            *(category_word(name) for name in label["categories"]),
+        ],
+        "findings": findings,
+        "rules": [_rule_word(rule) for rule in explained["rules"]],
+        "places": [
+            *(_candidate(candidate) for candidate in candidates),
+            *(_dropped(drop) for drop in explained["dropped"]),
+        ],
+    }
+
+
+def _counts(explained: Explained) -> dict[str, int]:
+    counts: dict[str, int] = {}
+    for finding in explained["findings"]:
+        counts[finding["class"]] = counts.get(finding["class"], 0) + 1
+    return counts
+
+
+def _badge(candidates: Sequence[Explained]) -> Badge:
+    if not candidates:
+        return Badge.BLOCKED
+    return badge_for(candidates[0]["zone"], masked=candidates[0]["masked"])
+
+
+def _headline(badge: Badge, candidates: Sequence[Explained]) -> str:
+    if badge is Badge.BLOCKED:
+        return _("Would not be sent")
+    if badge is Badge.ON_PREM:
+        return _("Stays on your servers")
+    return _("Goes to %(deployment)s") % {"deployment": candidates[0]["deployment"]}
+
+
+def _reason(badge: Badge, explained: Explained, findings: list[str]) -> str:
+    """One sentence, or nothing when there is nothing to say beyond the headline."""
+    label = explained["label"]
+    if badge is Badge.BLOCKED:
+        return " ".join(dict.fromkeys(drop["detail"] for drop in explained["dropped"])) or str(
+            explained["sentence"]
+        )
+    if findings:
+        what = ", ".join(findings)
+        return _("Found: %(what)s. That makes it %(sensitivity)s.") % {
+            "what": what,
+            "sensitivity": sensitivity_word(label["sensitivity"]),
+        }
+    return ""
+
+
+def _candidate(candidate: Explained) -> dict[str, object]:
+    masked = candidate["masked"]
+    badge = badge_for(candidate["zone"], masked=masked)
+    if masked:
+        detail = _("Would get it with %(count)s masked.") % {"count": masked}
+    else:
+        detail = _("Would get it as it is.")
+    return {"name": candidate["deployment"], "badge": badge, "detail": detail, "out": False}
+
+
+def _dropped(drop: Explained) -> dict[str, object]:
+    return {
+        "name": drop["deployment"],
+        "badge": Badge.BLOCKED,
+        "detail": drop["detail"],
+        "out": True,
+    }
+
+
+def _rule_word(rule: Explained) -> str:
+    if rule["scope"] == "organisation":
+        return _("%(rule)s (organisation)") % {"rule": rule["id"]}
+    return str(rule["id"])
