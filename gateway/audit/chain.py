@@ -21,7 +21,7 @@ segment (the process died or the disk was full within that write) and is not par
 import fcntl
 import os
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
@@ -149,7 +149,7 @@ class Position:
 
     def at(self, *, seq: int, hash_: str) -> "Position":
         """The position after a record."""
-        return replace(self, seq=seq, hash=hash_)
+        return Position(writer=self.writer, seq=seq, hash=hash_)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
