@@ -1,0 +1,104 @@
+"""The whole control plane as one value, read from the database.
+
+INVARIANT: a snapshot is one state of the control plane. Every change moves the control version in
+its own transaction, so reading between two equal versions read one state; otherwise it is read
+again.
+"""
+
+import logging
+from collections.abc import Mapping
+from datetime import datetime
+
+from django.conf import settings
+from django.utils import timezone
+
+from gateway.accounts.changes import control_version
+from gateway.accounts.models import Organisation
+from gateway.deployments.credentials import CredentialUnreadable, decrypt
+from gateway.deployments.models import Deployment
+from gateway.inference.contracts import Analyser, Snapshot
+from gateway.providers.calls import Destination
+from gateway.snapshot.keys import live_keys
+from gateway.snapshot.projects import MakeAnalyser, Projects, WordLists
+from policies.engine.facts import Zone
+
+log = logging.getLogger(__name__)
+
+_ATTEMPTS = 5
+
+
+class KeepsChanging(Exception):
+    """The control plane changed during every attempt to read it."""
+
+
+def analyser_for(words: WordLists) -> Analyser:
+    """The recognizers of a project with these word lists. CPU only."""
+    # Compiled when first needed: commands that never decide do without.
+    from policies.classification.analyse import Analyser as Recognizers  # noqa: PLC0415
+
+    return Recognizers(word_lists=words)
+
+
+class Builder:
+    """Builds snapshots one after another; what did not change is the same object again."""
+
+    def __init__(self, *, make_analyser: MakeAnalyser = analyser_for) -> None:
+        self._projects = Projects(make_analyser)
+        self._destinations: Mapping[str, Destination] = {}
+
+    def build(self) -> Snapshot:
+        """Read a snapshot. About fifteen queries. Raises DatabaseError, KeepsChanging."""
+        for _ in range(_ATTEMPTS):
+            version = control_version()
+            snapshot = self._read(version, timezone.now())
+            if control_version() == version:
+                self._destinations = snapshot.destinations
+                return snapshot
+        raise KeepsChanging(f"the control plane changed during {_ATTEMPTS} readings")
+
+    def _read(self, version: int, now: datetime) -> Snapshot:
+        deployments = list(Deployment.objects.all())
+        # Not `load()`: a reader writes nothing.
+        organisation = Organisation.objects.filter(pk=1).first()
+        return Snapshot(
+            version=version,
+            keys=live_keys(now),
+            projects=self._projects.build(deployments),
+            destinations=self._read_destinations(deployments),
+            egress_stopped=organisation is not None and organisation.egress_stopped,
+        )
+
+    def _read_destinations(self, deployments: list[Deployment]) -> dict[str, Destination]:
+        found: dict[str, Destination] = {}
+        for row in deployments:
+            if not row.enabled or row.proposed:
+                continue
+            try:
+                new = destination_of(row)
+            except CredentialUnreadable as error:
+                log.error(  # noqa: TRY400 -- a known condition, no defect
+                    "deployment %s has no destination: its credential is %s", row.name, error
+                )
+                continue
+            old = self._destinations.get(row.name)
+            # The same object when nothing changed: connection pools recognise it.
+            found[row.name] = old if old is not None and old == new else new
+        return found
+
+
+def destination_of(row: Deployment) -> Destination:
+    """Where a deployment is, with its secret. Raises CredentialUnreadable."""
+    zone = Zone(row.zone)
+    return Destination(
+        deployment=row.name,
+        provider=row.provider,
+        zone=zone,
+        base_url=row.base_url,
+        upstream_model=row.upstream_model,
+        credential=decrypt(row.credential),
+        networks=tuple(settings.ON_PREM_NETWORKS) if zone is Zone.ON_PREM else (),
+        connect_timeout_s=row.connect_timeout_s,
+        first_byte_timeout_s=row.first_byte_timeout_s,
+        idle_timeout_s=row.idle_timeout_s,
+        options=dict(row.options),
+    )
