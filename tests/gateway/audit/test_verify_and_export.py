@@ -11,7 +11,7 @@ import msgspec
 import pytest
 from django.core.management import CommandError, call_command
 from django.db import connection
-from pytest_django.fixtures import SettingsWrapper
+from pytest_django.fixtures import Settings
 
 from gateway.audit import chain
 from gateway.audit.export import ExportFormat, ExportKind, Selection, export
@@ -161,7 +161,7 @@ def test_events_are_exported_too(loaded: FileJournal) -> None:
 
 
 def test_the_command_names_the_bad_row_and_exits_with_1(
-    loaded: FileJournal, settings: SettingsWrapper, capsys: pytest.CaptureFixture[str]
+    loaded: FileJournal, settings: Settings, capsys: pytest.CaptureFixture[str]
 ) -> None:
     settings.JOURNAL_DIR = loaded.directory
     call_command("audit", "verify")
@@ -177,7 +177,7 @@ def test_the_command_names_the_bad_row_and_exits_with_1(
 
 
 def test_the_command_exports_and_records_that_it_did(
-    loaded: FileJournal, settings: SettingsWrapper, capsys: pytest.CaptureFixture[str]
+    loaded: FileJournal, settings: Settings, capsys: pytest.CaptureFixture[str]
 ) -> None:
     settings.JOURNAL_DIR = loaded.directory
     call_command("audit", "export", "--project", "research", "--since", "2026-01-02")
@@ -192,7 +192,7 @@ def test_the_command_loads_once(
     directory: Path,
     journal: FileJournal,
     writing: ModuleType,
-    settings: SettingsWrapper,
+    settings: Settings,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     settings.JOURNAL_DIR = directory
