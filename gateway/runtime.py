@@ -12,6 +12,7 @@ from pathlib import Path
 from django.conf import settings
 
 from gateway.audit.journal import FileJournal
+from gateway.audit.services import register_writer
 from gateway.inference.path import Gateway
 from gateway.protocol.errors import FailClosed
 from gateway.providers.calls import Provider
@@ -41,6 +42,9 @@ class Runtime:
         self._snapshots = PolledSnapshot()
         await asyncio.to_thread(self._snapshots.start)
         self._journal = FileJournal(settings.JOURNAL_DIR, role=self._role)
+        await asyncio.to_thread(
+            register_writer, self._journal.writer, directory=settings.JOURNAL_DIR
+        )
         self._leases = LeaseGate(settings.REDIS_URL)
         # A short private path: unix socket names are limited to about 100 characters.
         self._sockets = tempfile.TemporaryDirectory(prefix="sluice-")

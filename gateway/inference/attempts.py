@@ -105,7 +105,6 @@ class Attempts:
         streaming = False
         try:
             reply = await self._exchange(candidate, destination)
-            attempt[2] = "ok"
             gateway.router.served(name)
             streaming = reply.body is None
             return reply  # noqa: TRY300 -- `else` would separate it from its bookkeeping
@@ -187,6 +186,7 @@ class Attempts:
         trace.first_byte(gateway.monotonic())
         trace.model, trace.usage = read_head(body)
         trace.bytes_out = len(body)
+        trace.attempts[-1][2] = "ok"
         gateway.finish(trace, status=200)
         headers.append((b"content-length", b"%d" % len(body)))
         return Reply(status=200, headers=headers, body=body)
@@ -252,6 +252,7 @@ class Attempts:
             yield error_event(broken.body())
         finally:
             gateway.router.ended(name)
+            trace.attempts[-1][2] = error or "ok"
             trace.model, trace.usage, trace.bytes_out = reader.model, reader.usage, sent
             gateway.finish(trace, status=status, error=error)
             await answer.aclose()

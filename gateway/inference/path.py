@@ -129,34 +129,13 @@ class Gateway:
 
         Raises GatewayError. A denial is not an error here: look at the permit.
         """
-        principal = inbound.principal
         snapshot, age_s = self.fresh_snapshot()
-        now = self.now()
-        if principal.expires_at is not None and now.timestamp() >= principal.expires_at:
-            raise Unauthenticated("This API key has expired.")
-        if principal.scopes and inbound.endpoint.value not in principal.scopes:
-            raise ScopeDenied(f"This API key may not use {inbound.endpoint.value}.")
-        view = snapshot.projects.get(principal.project)
-        if view is None:
-            raise FailClosed("This project's policy could not be read.", param="policy")
-        request = read_request(inbound.endpoint, inbound.body)
-        labelled = _label(request, view=view, inbound=inbound)
-        facts = _facts(
+        return decide_on(
+            snapshot,
             inbound,
-            request,
-            labelled,
             decision_id=decision_id,
-            now=now,
+            now=self.now(),
             on_prem_only=_on_prem_only(snapshot, age_s),
-        )
-        permit = decide(view.policy, facts)
-        return Decided(
-            request=request,
-            labelled=labelled,
-            facts=facts,
-            permit=permit,
-            snapshot=snapshot,
-            view=view,
         )
 
     async def _admit(self, inbound: Inbound, decided: Decided, trace: Trace) -> None:
@@ -204,6 +183,43 @@ class Gateway:
                 reason=reason,
             )
         )
+
+
+def decide_on(
+    snapshot: Snapshot,
+    inbound: Inbound,
+    *,
+    decision_id: str,
+    now: datetime,
+    on_prem_only: str,
+) -> Decided:
+    """Read, label and decide one request against one snapshot. Raises GatewayError."""
+    principal = inbound.principal
+    if principal.expires_at is not None and now.timestamp() >= principal.expires_at:
+        raise Unauthenticated("This API key has expired.")
+    if principal.scopes and inbound.endpoint.value not in principal.scopes:
+        raise ScopeDenied(f"This API key may not use {inbound.endpoint.value}.")
+    view = snapshot.projects.get(principal.project)
+    if view is None:
+        raise FailClosed("This project's policy could not be read.", param="policy")
+    request = read_request(inbound.endpoint, inbound.body)
+    labelled = _label(request, view=view, inbound=inbound)
+    facts = _facts(
+        inbound,
+        request,
+        labelled,
+        decision_id=decision_id,
+        now=now,
+        on_prem_only=on_prem_only,
+    )
+    return Decided(
+        request=request,
+        labelled=labelled,
+        facts=facts,
+        permit=decide(view.policy, facts),
+        snapshot=snapshot,
+        view=view,
+    )
 
 
 def _label(request: RelayRequest, *, view: ProjectView, inbound: Inbound) -> Labelled:

@@ -1,12 +1,9 @@
 """Refusals that help: what was decided, why, and the smallest change that would allow it."""
 
-from dataclasses import asdict
-
-from policies.engine.explain import smallest_change
-
 from gateway.inference.contracts import Refusal
 from gateway.protocol.errors import BudgetExceeded, GatewayError, PolicyDenied, RateLimited
 from policies.engine.decide import CompiledPolicy
+from policies.engine.explain import explain, smallest_change
 from policies.engine.facts import RequestFacts
 from policies.engine.permit import Permit
 
@@ -14,14 +11,12 @@ from policies.engine.permit import Permit
 def denied(policy: CompiledPolicy, permit: Permit, facts: RequestFacts) -> PolicyDenied:
     """The 403: each dropped deployment with its reason, and a way that is open, if any."""
     label = permit.label
-    what = label.sensitivity.word
-    if label.categories:
-        what += f" ({', '.join(sorted(label.categories))})"
-    reasons = " ".join(dict.fromkeys(drop.detail for drop in permit.dropped))
+    told = explain(policy, facts, permit)
     suggestion = smallest_change(policy, facts)
-    message = f"Nothing was sent. This request is {what}. {reasons}"
+    sentences = [told.outcome, told.label, *dict.fromkeys(drop.detail for drop in permit.dropped)]
     if suggestion is not None:
-        message += f" {suggestion.sentence}"
+        sentences.append(suggestion.sentence)
+    message = " ".join(sentences)
     return PolicyDenied(
         message,
         extra={
@@ -40,7 +35,7 @@ def denied(policy: CompiledPolicy, permit: Permit, facts: RequestFacts) -> Polic
                 }
                 for drop in permit.dropped
             ],
-            "suggestion": asdict(suggestion) if suggestion is not None else None,
+            "suggestion": suggestion.as_data() if suggestion is not None else None,
         },
     )
 

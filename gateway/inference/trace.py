@@ -55,6 +55,8 @@ class Trace:
             self._journal.append(record)
         except JournalUnavailable as error:
             self._finished = True  # there is no decision that an outcome could belong to
+            if self.reservation is not None:
+                self.reservation.release()
             raise FailClosed(
                 "The audit journal cannot be written, so nothing was sent.", param="journal"
             ) from error

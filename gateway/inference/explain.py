@@ -1,0 +1,103 @@
+"""What would be decided, and why, as data: nothing is sent, reserved or journaled.
+
+The result holds classes and places, never text: it may be shown, logged and kept.
+"""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from gateway.inference.contracts import Principal, Snapshot
+from gateway.inference.exchange import Decided, Inbound
+from gateway.inference.path import decide_on, new_id
+from gateway.inference.trace import rule_names
+from gateway.protocol.walk import places
+from policies.engine.explain import explain, smallest_change
+from policies.engine.facts import Endpoint
+
+
+def explain_request(
+    snapshot: Snapshot,
+    principal: Principal,
+    endpoint: Endpoint,
+    body: bytes,
+    declared: str = "",
+) -> dict[str, Any]:
+    """Label, findings with their places, rules, candidates in order, dropped ones with reasons.
+
+    CPU only. Raises GatewayError for a body or declaration that would be refused anyway.
+    """
+    decided = decide_on(
+        snapshot,
+        Inbound(
+            principal=principal,
+            endpoint=endpoint,
+            body=body,
+            request_id=new_id("req_"),
+            declared=declared,
+            channel="explain",
+        ),
+        decision_id=new_id("dec_"),
+        now=datetime.now(UTC),
+        on_prem_only="egress_stopped" if snapshot.egress_stopped else "",
+    )
+    permit, labelled, policy = decided.permit, decided.labelled, decided.view.policy
+    told = explain(policy, decided.facts, permit)
+    suggestion = None if permit.allowed else smallest_change(policy, decided.facts)
+    return {
+        "outcome": permit.outcome.value,
+        "label": {
+            "sensitivity": permit.label.sensitivity.word,
+            "categories": sorted(permit.label.categories),
+        },
+        "floor": {
+            "sensitivity": policy.floor.sensitivity.word,
+            "categories": sorted(policy.floor.categories),
+        },
+        "declared": labelled.declared,
+        "findings": _findings(decided),
+        "opaque": sorted(labelled.opaque),
+        "rules": rule_names(permit.rules),
+        "shadow_rules": rule_names(permit.shadow),
+        "candidates": [
+            {
+                "deployment": candidate.deployment,
+                "zone": candidate.zone.value,
+                "mask": sorted(candidate.mask),
+                "masked": candidate.masked,
+            }
+            for candidate in permit.candidates
+        ],
+        "dropped": [
+            {
+                "deployment": drop.deployment,
+                "zone": drop.zone.value,
+                "reason": drop.reason.value,
+                "detail": drop.detail,
+                "rule": f"{drop.rule.scope}:{drop.rule.id}" if drop.rule else None,
+            }
+            for drop in permit.dropped
+        ],
+        "revision": permit.revision,
+        "sentence": told.outcome,
+        "sentences": list(told.lines()),
+        "suggestion": suggestion.as_data() if suggestion is not None else None,
+    }
+
+
+def _findings(decided: Decided) -> list[dict[str, Any]]:
+    if not decided.labelled.findings:
+        return []
+    request = decided.request
+    where = places(request.tree, payloads=request.payloads)
+    return [
+        {
+            "class": finding.data_class,
+            "category": finding.category,
+            "place": where[finding.field],
+            "start": finding.start,
+            "end": finding.end,
+            "score": finding.score,
+            "recognizer": finding.recognizer,
+        }
+        for finding in decided.labelled.findings
+    ]

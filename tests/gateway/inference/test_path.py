@@ -1,0 +1,378 @@
+"""The one path: decision before bytes, outcome always, nothing wider when something fails."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+
+from gateway.inference.contracts import Refusal
+from gateway.inference.exchange import Reply
+from gateway.protocol.errors import (
+    BudgetExceeded,
+    FailClosed,
+    GatewayError,
+    NoDeploymentAvailable,
+    PolicyDenied,
+    RateLimited,
+    ScopeDenied,
+    Unauthenticated,
+    UpstreamRefused,
+)
+from policies.engine.facts import Zone
+from tests.gateway.inference.conftest import House, destination, snapshot
+from tests.gateway.providers.fault_server import FaultServer
+
+HELLO = {"model": "house-first", "messages": [{"role": "user", "content": "hello"}]}
+PRIVATE = {"model": "house-first", "messages": [{"role": "user", "content": "4111111111111111"}]}
+STREAM = {**HELLO, "stream": True}
+
+Scenario = Callable[[House, FaultServer, FaultServer], Awaitable[None]]
+
+
+def play(house: House, scenario: Scenario, document: dict[str, Any] | None = None) -> None:
+    """Run a scenario against one on-prem and one cloud server."""
+
+    async def run() -> None:
+        async with FaultServer() as onprem, FaultServer() as cloud:
+            house.snapshots.snapshot = snapshot(onprem.base_url, cloud.base_url, document)
+            try:
+                await scenario(house, onprem, cloud)
+            finally:
+                for provider in house.gateway.providers.values():
+                    await provider.aclose()
+
+    asyncio.run(run())
+
+
+async def drain(reply: Reply) -> bytes:
+    try:
+        return b"".join([chunk async for chunk in reply.chunks])
+    finally:
+        await reply.aclose()
+
+
+def test_the_decision_is_journaled_before_the_upstream_hears_of_it(house: House) -> None:
+    async def scenario(house: House, onprem: FaultServer, cloud: FaultServer) -> None:
+        onprem.mode = "slow_first_byte"
+        running = asyncio.ensure_future(house.run(HELLO))
+        await onprem.arrived.wait()
+        assert len(house.decisions()) == 1
+        assert house.outcomes() == []
+        onprem.release.set()
+        await running
+        assert [each.status for each in house.outcomes()] == [200]
+
+    play(house, scenario)
+
+
+def test_the_records_say_what_happened_and_never_what_was_said(house: House) -> None:
+    async def scenario(house: House, onprem: FaultServer, cloud: FaultServer) -> None:
+        await house.run({**PRIVATE, "user": "jane.roe@clinic.example"})
+
+    play(house, scenario)
+    (decision,), (outcome,) = house.decisions(), house.outcomes()
+    assert decision.id == outcome.id
+    assert decision.classes == {"PAYMENT_CARD": 1, "EMAIL_ADDRESS": 1}
+    assert decision.sensitivity == "confidential"
+    assert decision.candidates == ["llama"]
+    assert [drop[:3] for drop in decision.dropped] == [["claude", "cloud", "sensitivity"]]
+    assert (outcome.deployment, outcome.zone, outcome.model) == ("llama", "on_prem", "llama-model")
+    assert (outcome.prompt_tokens, outcome.completion_tokens) == (3, 2)
+    assert outcome.attempts == [["llama", "on_prem", "ok"]]
+    written = b"".join(path.read_bytes() for path in house.journal_dir.iterdir() if path.is_file())
+    assert b"4111" not in written
+    assert b"jane" not in written
+
+
+def test_what_recognizers_raise_never_falls_back_to_the_cloud(house: House) -> None:
+    async def scenario(house: House, onprem: FaultServer, cloud: FaultServer) -> None:
+        onprem.mode = "failing"
+        with pytest.raises(NoDeploymentAvailable):
+            await house.run(PRIVATE)
+        assert cloud.received == []
+
+    play(house, scenario)
+    assert house.outcomes()[0].attempts == [["llama", "on_prem", "http_500"]]
+
+
+def test_a_clean_request_falls_back_only_within_the_permit(house: House) -> None:
+    async def scenario(house: House, onprem: FaultServer, cloud: FaultServer) -> None:
+        onprem.mode = "failing"
+        reply = await house.run(HELLO)
+        assert dict(reply.headers)[b"x-sluice-deployment"] == b"claude"
+
+    play(house, scenario)
+    assert [attempt[2] for attempt in house.outcomes()[0].attempts] == ["http_500", "ok"]
+
+
+def test_a_deployment_that_failed_goes_last_for_a_while(house: House) -> None:
+    async def scenario(house: House, onprem: FaultServer, cloud: FaultServer) -> None:
+        onprem.mode = "failing"
+        await house.run(HELLO)
+        onprem.mode = "ok"
+        await house.run(HELLO)
+        assert len(onprem.received) == 1
+        house.clock.moved_s = 2
+        await house.run(HELLO)
+        assert len(onprem.received) == 2
+
+    play(house, scenario)
+
+
+def test_a_denial_is_journaled_and_nothing_is_sent(house: House) -> None:
+    async def scenario(house: House, onprem: FaultServer, cloud: FaultServer) -> None:
+        with pytest.raises(PolicyDenied) as refused:
+            await house.run({**PRIVATE, "model": "vendor"})
+        assert refused.value.headers["x-sluice-decision"] == house.decisions()[0].id
+        assert cloud.received == []
+        assert onprem.received == []
+
+    play(house, scenario)
+    assert house.decisions()[0].decision == "denied"
+    assert house.outcomes()[0].error == "policy_denied"
+    assert house.gate.reservations == []
+
+
+def test_an_unknown_model_name_is_not_recorded(house: House) -> None:
+    async def scenario(house: House, onprem: FaultServer, cloud: FaultServer) -> None:
+        with pytest.raises(GatewayError) as refused:
+            await house.run({**HELLO, "model": "4111111111111111"})
+        assert refused.value.status == 404
+
+    play(house, scenario)
+    assert house.decisions()[0].alias == "(unknown)"
+
+
+def test_a_journal_that_cannot_be_written_sends_nothing(house: House) -> None:
+    async def scenario(house: House, onprem: FaultServer, cloud: FaultServer) -> None:
+        house.journal.close()
+        for body in (HELLO, PRIVATE, {**PRIVATE, "model": "vendor"}):
+            with pytest.raises(FailClosed) as refused:
+                await house.run(body)
+            assert refused.value.param == "journal"
+        assert onprem.received == []
+        assert cloud.received == []
+
+    play(house, scenario)
+    assert [each.ended for each in house.gate.reservations] == [["released"]] * 2
+
+
+@pytest.mark.parametrize(
+    ("age_s", "on_prem", "cloud"), [(4.9, True, True), (5.1, True, False), (901, False, False)]
+)
+def test_a_stale_snapshot_serves_on_prem_and_then_nothing(
+    house: House, age_s: float, on_prem: bool, cloud: bool
+) -> None:
+    async def scenario(house: House, onprem: FaultServer, cloud_server: FaultServer) -> None:
+        house.snapshots.age_s = age_s
+        for model, may in (("private", on_prem), ("vendor", cloud)):
+            if may:
+                assert (await house.run({**HELLO, "model": model})).status == 200
+            else:
+                with pytest.raises((PolicyDenied, FailClosed)):
+                    await house.run({**HELLO, "model": model})
+        assert bool(onprem.received) is on_prem
+        assert bool(cloud_server.received) is cloud
+
+    play(house, scenario)
+
+
+def test_without_a_snapshot_nothing_is_sent(house: House) -> None:
+    with pytest.raises(FailClosed) as refused:
+        asyncio.run(house.run(HELLO))
+    assert refused.value.param == "snapshot"
+
+
+def test_a_project_whose_policy_is_missing_is_denied(house: House) -> None:
+    async def scenario(house: House, onprem: FaultServer, cloud: FaultServer) -> None:
+        house.change(projects={})
+        with pytest.raises(FailClosed) as refused:
+            await house.run(HELLO)
+        assert refused.value.param == "policy"
+        assert onprem.received == []
+
+    play(house, scenario)
+
+
+def test_a_label_that_cannot_be_computed_sends_nothing(house: House) -> None:
+    class Broken:
+        def analyse(self, texts: list[str]) -> Any:
+            raise KeyError(texts[0])
+
+    async def scenario(house: House, onprem: FaultServer, cloud: FaultServer) -> None:
+        assert house.snapshots.snapshot is not None
+        view = house.snapshots.snapshot.projects["lab"]
+        broken = type(view)(slug="lab", policy=view.policy, analyser=Broken(), models=view.models)
+        house.change(projects={"lab": broken})
+        with pytest.raises(FailClosed) as refused:
+            await house.run(HELLO)
+        assert refused.value.param == "label"
+        assert "hello" not in str(refused.value)
+        assert onprem.received == []
+
+    play(house, scenario)
+
+
+def test_the_switch_counts_between_two_attempts(house: House) -> None:
+    async def scenario(house: House, onprem: FaultServer, cloud: FaultServer) -> None:
+        onprem.mode = "slow_first_byte"
+        running = asyncio.ensure_future(house.run(HELLO))
+        await onprem.arrived.wait()
+        house.change(egress_stopped=True)
+        onprem.mode = "ok"
+        for task in list(onprem._tasks):
+            task.cancel()
+        with pytest.raises(NoDeploymentAvailable):
+            await running
+        assert cloud.received == []
+
+    play(house, scenario)
+
+
+def test_a_deployment_that_changed_after_the_decision_gets_nothing(house: House) -> None:
+    async def scenario(house: House, onprem: FaultServer, cloud: FaultServer) -> None:
+        onprem.mode = "slow_first_byte"
+        running = asyncio.ensure_future(house.run(HELLO))
+        await onprem.arrived.wait()
+        async with FaultServer() as elsewhere:
+            assert house.snapshots.snapshot is not None
+            house.change(
+                destinations={
+                    **house.snapshots.snapshot.destinations,
+                    "claude": destination("claude", elsewhere.base_url, Zone.CLOUD),
+                }
+            )
+            for task in list(onprem._tasks):
+                task.cancel()
+            with pytest.raises(NoDeploymentAvailable):
+                await running
+            assert elsewhere.received == []
+            assert cloud.received == []
+
+    play(house, scenario)
+
+
+def test_what_waited_longer_than_the_permit_is_decided_again(house: House) -> None:
+    async def scenario(house: House, onprem: FaultServer, cloud: FaultServer) -> None:
+        onprem.mode = "slow_first_byte"
+        running = asyncio.ensure_future(house.run(HELLO))
+        await onprem.arrived.wait()
+        house.clock.moved_s = 31
+        for task in list(onprem._tasks):
+            task.cancel()
+        reply = await running
+        assert dict(reply.headers)[b"x-sluice-deployment"] == b"claude"
+        assert len(onprem.received) == 1
+
+    play(house, scenario)
+    first, second = house.decisions()
+    assert first.id != second.id
+    assert [each.error for each in house.outcomes()] == ["permit_expired", ""]
+
+
+@pytest.mark.parametrize(
+    ("code", "error", "retry_after_s"),
+    [("rate_limited", RateLimited, 12), ("budget_exceeded", BudgetExceeded, None)],
+)
+def test_a_limit_refuses_before_anything_is_sent(
+    house: House, code: str, error: type[GatewayError], retry_after_s: int | None
+) -> None:
+    async def scenario(house: House, onprem: FaultServer, cloud: FaultServer) -> None:
+        house.gate.refusal = Refusal(code=code, message="enough", retry_after_s=retry_after_s)
+        with pytest.raises(error) as refused:
+            await house.run(HELLO)
+        if retry_after_s:
+            assert refused.value.headers["retry-after"] == "12"
+        else:
+            assert refused.value.headers["x-should-retry"] == "false"
+        assert onprem.received == []
+
+    play(house, scenario)
+    assert house.decisions()[0].decision == "refused"
+    assert house.outcomes()[0].status == 429
+
+
+def test_an_exhausted_lease_is_renewed(house: House) -> None:
+    async def scenario(house: House, onprem: FaultServer, cloud: FaultServer) -> None:
+        house.gate.exhausted = True
+        assert (await house.run(HELLO)).status == 200
+
+    play(house, scenario)
+    assert house.gate.reservations[0].ended == ["settled 3 2"]
+
+
+def test_a_bad_request_of_the_upstream_is_passed_on_and_not_retried(house: House) -> None:
+    async def scenario(house: House, onprem: FaultServer, cloud: FaultServer) -> None:
+        body = b'{"error":{"message":"too long","param":"messages","code":400}}'
+        onprem.mode = "raw"
+        onprem.raw = b"HTTP/1.1 400 Bad\r\ncontent-length: %d\r\n\r\n%b" % (len(body), body)
+        with pytest.raises(UpstreamRefused) as refused:
+            await house.run(HELLO)
+        assert (refused.value.status, refused.value.param) == (400, "messages")
+        assert cloud.received == []
+
+    play(house, scenario)
+
+
+def test_a_client_that_leaves_in_mid_stream_has_an_outcome(house: House) -> None:
+    async def scenario(house: House, onprem: FaultServer, cloud: FaultServer) -> None:
+        onprem.mode = "stall"
+        reply = await house.run(STREAM)
+        await anext(aiter(reply.chunks))
+        await reply.aclose()
+        await onprem.client_gone.wait()
+
+    play(house, scenario)
+    assert [each.status for each in house.outcomes()] == [499]
+    assert house.gate.reservations[0].ended == ["settled None None"]
+
+
+def test_a_cancelled_request_has_an_outcome(house: House) -> None:
+    async def scenario(house: House, onprem: FaultServer, cloud: FaultServer) -> None:
+        onprem.mode = "slow_first_byte"
+        running = asyncio.ensure_future(house.run(HELLO))
+        await onprem.arrived.wait()
+        running.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await running
+        await onprem.client_gone.wait()
+
+    play(house, scenario)
+    assert [each.status for each in house.outcomes()] == [499]
+
+
+def test_a_stream_that_is_cut_ends_with_an_error_event(house: House) -> None:
+    async def scenario(house: House, onprem: FaultServer, cloud: FaultServer) -> None:
+        onprem.mode = "cut"
+        text = await drain(await house.run(STREAM))
+        assert b"upstream_interrupted" in text
+        assert b"[DONE]" not in text
+        assert cloud.received == []
+
+    play(house, scenario)
+    assert house.outcomes()[0].error == "closed_early"
+
+
+def test_a_key_with_scopes_and_an_expired_key_are_refused(house: House) -> None:
+    async def scenario(house: House, onprem: FaultServer, cloud: FaultServer) -> None:
+        inbound = house.inbound(HELLO)
+        narrow = type(inbound.principal)(
+            actor="user:1", project="lab", scopes=frozenset({"embeddings"})
+        )
+        old = type(inbound.principal)(
+            actor="user:1", project="lab", expires_at=house.clock.now().timestamp() - 1
+        )
+        for principal, error in ((narrow, ScopeDenied), (old, Unauthenticated)):
+            with pytest.raises(error):
+                await house.gateway.run(
+                    type(inbound)(
+                        principal=principal,
+                        endpoint=inbound.endpoint,
+                        body=inbound.body,
+                        request_id="req_2",
+                    )
+                )
+        assert onprem.received == []
+
+    play(house, scenario)
