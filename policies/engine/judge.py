@@ -274,7 +274,7 @@ def _not_cleared(
     if label.sensitivity > target.clearance.sensitivity:
         return target.too_sensitive[label.sensitivity]
     missing = label.categories - (target.clearance.categories or frozenset())
-    return _missing(target.name, target.zone, missing & policy.taxonomy.minimums.keys())
+    return _missing(target.name, target.zone, missing.intersection(policy.taxonomy.minimums))
 
 
 @lru_cache(maxsize=1024)
