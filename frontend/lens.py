@@ -90,7 +90,7 @@ def _dropped(drop: Explained) -> dict[str, object]:
     }
 
 
-def _rule_word(rule: Explained) -> str:
-    if rule["scope"] == "organisation":
-        return _("%(rule)s (organisation)") % {"rule": rule["id"]}
-    return str(rule["id"])
+def _rule_word(name: str) -> str:
+    """`organisation:health-stays` as people say it."""
+    scope, _colon, rule = name.partition(":")
+    return _("%(rule)s (organisation)") % {"rule": rule} if scope == "organisation" else rule

@@ -5,6 +5,7 @@ loop through a thread, and would stand between a client that leaves and the repl
 """
 
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import cast
 
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction
@@ -73,6 +74,11 @@ class StaticFilesMiddleware(WhiteNoiseMiddleware):
         self._is_async = iscoroutinefunction(get_response)
         if self._is_async:
             markcoroutinefunction(self)
+
+    def add_files(self, root: str | Path, prefix: str | None = None) -> None:
+        """Take the files under `root`; nothing was collected there in the embedded default."""
+        if Path(root).is_dir():
+            super().add_files(root, prefix)
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase | Awaitable[HttpResponseBase]:
         """Serve a static file, or pass the request on."""
