@@ -1,0 +1,84 @@
+"""The analyser: all texts of one request in, findings out.
+
+The texts are joined and scanned once by one database of triggers; only where a trigger fires is
+anything looked at more closely. A request without a hit costs the join, the encoding and the
+scan. Other readings of the text (folded, unescaped, decoded) are made only when a trigger says
+that there is something to fold, unescape or decode.
+"""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+
+from policies.classification.findings import Analysis
+from policies.classification.locate import TooManyHits, hyperscan
+from policies.classification.plan import shared_locator
+from policies.classification.recognizers import DATA_CLASSES
+from policies.classification.scan import OverBudget, Scan
+from policies.classification.spans import SEPARATOR
+from policies.classification.word_lists import WordList, WordMatcher
+
+# A hundred times what the slowest text of 100 kB takes; a text of many megabytes may exceed it.
+DEFAULT_BUDGET_S = 1.0
+
+_CLEAN = Analysis()
+_OVER_BUDGET = Analysis(opaque=frozenset({"scan_budget"}))
+_FAILED = Analysis(opaque=frozenset({"scan_failed"}))
+
+
+class Analyser:
+    """A project's recognizers: the shipped ones and its word lists.
+
+    `budget_s` (seconds, by `clock`) bounds one `analyse`. `use_hyperscan` None: where installed.
+    Safe to use from several threads. Does no I/O.
+    """
+
+    __slots__ = ("_budget_s", "_clock", "_locator", "_words", "data_classes")
+
+    def __init__(
+        self,
+        word_lists: Sequence[WordList] = (),
+        budget_s: float = DEFAULT_BUDGET_S,
+        *,
+        clock: Callable[[], float] = time.perf_counter,
+        use_hyperscan: bool | None = None,
+    ) -> None:
+        hyper = hyperscan is not None if use_hyperscan is None else use_hyperscan
+        self._budget_s = budget_s
+        self._clock = clock
+        self._locator = shared_locator(hyper=hyper)
+        self._words = WordMatcher(word_lists, hyper=hyper) if word_lists else None
+        self.data_classes: Mapping[str, str] = DATA_CLASSES
+        if self._words is not None:
+            self.data_classes = self._words.categories
+
+    def analyse(self, texts: list[str]) -> Analysis:
+        """Findings over all texts; `Finding.field` is the index into `texts`.
+
+        Never raises for content: what fails or exceeds the budget comes back opaque. The texts
+        belong together: words of context in one count for the numbers of the next.
+        """
+        try:
+            return self._analyse(texts)
+        except (OverBudget, TooManyHits):
+            return _OVER_BUDGET
+        except Exception:  # noqa: BLE001 an outer border: whatever fails inside is opaque
+            return _FAILED
+
+    def _analyse(self, texts: list[str]) -> Analysis:
+        joined = SEPARATOR.join(texts)
+        if joined.count(SEPARATOR) >= len(texts):
+            # The separator within a text would look like the border of two.
+            joined = SEPARATOR.join([text.replace(SEPARATOR, "\x1d") for text in texts])
+        started = self._clock()
+        ascii_only = joined.isascii()
+        hits: list[tuple[int, int]] = []
+        if ascii_only:
+            hits = self._locator.locate(joined.encode("ascii"))
+            if not hits and self._words is None:
+                return _CLEAN
+        scan = Scan(self._locator, self._words, self._clock, started + self._budget_s)
+        if ascii_only:
+            scan.ascii(joined, hits)
+        else:
+            scan.unicode(joined)
+        return scan.analysis(texts)

@@ -1,0 +1,197 @@
+"""Other readings of a text, with offsets that lead back to the text as given.
+
+`fold` turns look-alikes into what they look like (NFKC, digits of every script, dashes, spaces)
+and drops what cannot be seen. `unescape` takes away one layer of HTML entities,
+percent-encoding, and escapes as in a JSON string. Both say where each character came from.
+"""
+
+import html
+import re
+import unicodedata
+from bisect import bisect_right
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from urllib.parse import unquote
+
+from policies.classification.spans import SEPARATOR, Trigger
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A text and how to get from its offsets to those of the text it was made from.
+
+    `starts[i]:ends[i]` of this text replace `origin_starts[i]:origin_ends[i]` of the parent.
+    """
+
+    text: str
+    starts: tuple[int, ...] = ()
+    ends: tuple[int, ...] = ()
+    origin_starts: tuple[int, ...] = ()
+    origin_ends: tuple[int, ...] = ()
+    parent: "Reading | None" = None
+
+    def to_origin(self, start: int, end: int) -> tuple[int, int]:
+        """A non-empty span of this text as a span of the text as given; replaced pieces count
+        whole, so that the span covers at least what was found."""
+        reading: Reading | None = self
+        while reading is not None:
+            if reading.starts:
+                start = reading._start(start)
+                end = reading._end(end)
+            reading = reading.parent
+        return start, end
+
+    def _start(self, position: int) -> int:
+        index = bisect_right(self.starts, position) - 1
+        # Several pieces may begin at one place: all but the last of them are empty.
+        if index < 0:
+            return position
+        if position < self.ends[index]:
+            return self.origin_starts[index]
+        return self.origin_ends[index] + position - self.ends[index]
+
+    def _end(self, position: int) -> int:
+        index = bisect_right(self.starts, position - 1) - 1
+        if index < 0:
+            return position
+        if position <= self.ends[index]:
+            return self.origin_ends[index]
+        return self.origin_ends[index] + position - self.ends[index]
+
+
+def _replace(
+    parent: Reading, pattern: re.Pattern[str], replacement: Callable[[re.Match[str]], str]
+) -> Reading | None:
+    """The parent's text with every match replaced, or None when nothing changes."""
+    text = parent.text
+    pieces: list[str] = []
+    edits: list[tuple[int, int, int, int]] = []
+    copied = length = 0
+    changed = False
+    for match in pattern.finditer(text):
+        new = replacement(match)
+        start, end = match.span()
+        if new == match[0]:
+            continue
+        changed = True
+        pieces.append(text[copied:start])
+        length += start - copied
+        pieces.append(new)
+        copied = end
+        if len(new) != end - start:
+            edits.append((length, length + len(new), start, end))
+        length += len(new)
+    if not changed:
+        return None
+    pieces.append(text[copied:])
+    starts, ends, origin_starts, origin_ends = zip(*edits, strict=True) if edits else ((),) * 4
+    return Reading("".join(pieces), starts, ends, origin_starts, origin_ends, parent)
+
+
+class _FoldTable(dict[int, str | int]):
+    """Code point -> what it is read as; filled as characters are met."""
+
+    def __missing__(self, code: int) -> str | int:
+        character = chr(code)
+        kind = unicodedata.category(character)
+        folded: str | int = code
+        if code == 0x2212 or (kind == "Pd"):
+            folded = "-"
+        elif kind in {"Zs", "Zl", "Zp"}:
+            folded = " "
+        elif kind in {"Cf", "Mn", "Me"} or (kind == "Cc" and code > 0x7F):
+            folded = ""
+        elif kind == "Nd" and code > 0x7F:
+            folded = str(unicodedata.decimal(character))
+        self[code] = folded
+        return folded
+
+
+_FOLD_TABLE = _FoldTable()
+# Everything outside ASCII but the letters and signs of Latin-1 that stand for themselves.
+_TO_FOLD = re.compile("[^\x00-\x7f\xa1-\xac\xae-\xb1\xb4-\xb8\xba-\xff]+")
+_ALNUM = re.compile(r"[0-9A-Za-z@]")
+
+# Latin-1 characters that `fold` changes; wakes it where a text has nothing beyond Latin-1.
+LATIN_SPECIALS = Trigger(r"[\x80-\xa0\xad\xb2\xb3\xb9]", once=True)
+
+
+def fold(parent: Reading) -> tuple[Reading | None, bool]:
+    """The folded reading (None: nothing to fold), and whether the unfolded text must be scanned
+    too: something was dropped or became a letter or digit, which may have hidden a boundary."""
+    lossy = False
+
+    def read(match: re.Match[str]) -> str:
+        nonlocal lossy
+        run = match[0]
+        folded = unicodedata.normalize("NFKC", run).translate(_FOLD_TABLE)
+        if folded != run and (len(folded) < len(run) or _ALNUM.search(folded)):
+            lossy = True
+        return folded
+
+    return _replace(parent, _TO_FOLD, read), lossy
+
+
+_ESCAPES = {
+    "n": "\n", "r": "\r", "t": "\t", "b": " ", "f": " ", "v": " ", "0": " ",
+    '"': '"', "'": "'", "/": "/", "\\": "\\",
+}  # fmt: skip
+_ENCODED = re.compile(
+    r"(?:%[0-9A-Fa-f]{2})+"
+    r"|&(?:\#[0-9]{1,7}|\#[xX][0-9A-Fa-f]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});"
+    r"|(?:\\u[0-9A-Fa-f]{4})+|\\u\{[0-9A-Fa-f]{1,6}\}|\\x[0-9A-Fa-f]{2}|\\[nrtbfv0\"'/\\]"
+    r"|[\x00-\x08\x0b\x0c\x0e-\x1d\x1f\x7f]+|(?<=[0-9])\+(?=[0-9])",
+    re.ASCII,
+)
+ESCAPE_TRIGGERS = (
+    Trigger(r"%[0-9A-Fa-f]{2}", once=True),
+    Trigger(r"&(?:#[0-9]{1,7}|#[xX][0-9A-Fa-f]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});", once=True),
+    Trigger(r"\\(?:u[0-9A-Fa-f]{4}|u\{[0-9A-Fa-f]|x[0-9A-Fa-f]{2}|[nrtbfv0\"'/\\])", once=True),
+    Trigger(r"[\x00-\x08\x0b\x0c\x0e-\x1d\x1f\x7f]", once=True),
+    Trigger(r"[0-9]\+[0-9]", once=True),
+)
+
+
+def unescape(parent: Reading) -> Reading | None:
+    """One layer of escapes taken away, or None when there is none."""
+    return _replace(parent, _ENCODED, _unescaped)
+
+
+def _unescaped(match: re.Match[str]) -> str:
+    written = match[0]
+    first = written[0]
+    if first == "%":
+        read = unquote(written, errors="replace")
+    elif first == "&":
+        read = html.unescape(written)
+    elif first == "\\":
+        read = _unescape_backslash(written)
+    elif first == "+":
+        read = " "
+    else:
+        read = ""
+    return read.replace(SEPARATOR, "")
+
+
+def _unescape_backslash(written: str) -> str:
+    if written[1] == "u" and written[2] != "{":
+        units = b"".join([int(part, 16).to_bytes(2, "big") for part in written[2:].split("\\u")])
+        return units.decode("utf-16-be", "replace")
+    if written[1] in "ux":
+        code = int(written[2:].strip("{}"), 16)
+        return chr(code) if code < 0x110000 else ""
+    return _ESCAPES[written[1]]
+
+
+def readings(given: Reading, rounds: int = 3) -> Iterator[Reading]:
+    """What the text says once its escapes are taken away, layer by layer: each layer that
+    changes something, at most `rounds`."""
+    current = given
+    for _ in range(rounds):
+        plain = unescape(current)
+        folded, _lossy = fold(plain or current)
+        following = folded or plain
+        if following is None:
+            return
+        yield following
+        current = following

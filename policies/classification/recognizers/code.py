@@ -1,0 +1,205 @@
+"""Source code, fenced or plain, by signals of the common languages.
+
+One strong signal is enough, weak ones need company: "let x = 5" is also mathematics. A signal is
+a trigger whose last character is fixed, so that Hyperscan and `re` report the same ends.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from policies.classification.spans import SEPARATOR, Span, Trigger
+
+NAME = "code.source"
+DATA_CLASS = "SOURCE_CODE"
+CATEGORY = "code"
+THRESHOLD = 2
+
+_LINE = rf"(?:^|[\n{SEPARATOR}])[ \t]{{0,40}}"
+
+
+@dataclass(frozen=True, slots=True)
+class Signal:
+    """`weight`: 2 convinces alone, 1 needs another signal in the same text."""
+
+    trigger: Trigger
+    weight: int
+
+
+def _strong(expression: str, *, caseless: bool = False) -> Signal:
+    return Signal(Trigger(expression, caseless=caseless), 2)
+
+
+def _weak(expression: str, *, caseless: bool = False) -> Signal:
+    return Signal(Trigger(expression, caseless=caseless), 1)
+
+
+_FENCE_LANGUAGES = (
+    "python|py|python3|javascript|js|jsx|typescript|ts|tsx|java|kotlin|swift|scala|go|golang|rust|rs"
+    "|c|cpp|c\\+\\+|csharp|cs|c#|objc|php|ruby|rb|perl|lua|r|julia|haskell|elixir|erlang|clojure|dart"
+    "|sql|bash|sh|shell|zsh|powershell|ps1|html|css|scss|vue|svelte|dockerfile|makefile|cmake|hcl"
+    "|terraform|nix|asm|zig|groovy|fsharp|vb|matlab|solidity|graphql|proto|diff|patch"
+)
+_TYPE = r"[\w<>\[\].,:&*?]{1,60}"
+
+SIGNALS: tuple[Signal, ...] = (
+    _strong(rf"```[ ]?(?:{_FENCE_LANGUAGES})[ \t]{{0,4}}[\r\n]", caseless=True),
+    _strong(rf"~~~[ ]?(?:{_FENCE_LANGUAGES})[ \t]{{0,4}}[\r\n]", caseless=True),
+    _weak(r"```[ \t]{0,4}[\r\n]"),
+    # Python
+    _strong(r"\bdef \w{1,80} ?\([^)\x1e]{0,400}\)(?: ?-> ?[^:\n\x1e]{1,80})? ?:"),
+    _strong(_LINE + r"class \w{1,80}(?:\([^)\n\x1e]{0,120}\))?:[ \t]{0,8}[\r\n]"),
+    _strong(_LINE + r"from [\w.]{1,80} import [\w(*]"),
+    _strong(_LINE + r"import [\w.]{1,80} as \w{1,40}[\r\n]"),
+    _weak(_LINE + r"import [\w.]{1,80}[\r\n]"),
+    _weak(_LINE + r"import [a-z]\w{0,40}, ?[a-z]"),
+    _strong(r"\bif __name__ ?== ?[\"']"),
+    _strong(_LINE + r"except(?: [\w.]{1,60}(?: as \w{1,40})?)?:[ \t]{0,8}[\r\n]"),
+    _weak(_LINE + r"(?:for [\w, ]{1,60} in|while|elif|if) [^\n\x1e]{1,160}:[ \t]{0,8}[\r\n]"),
+    _weak(_LINE + r"(?:else|try|finally):[ \t]{0,8}[\r\n]"),
+    _weak(r"\blambda(?: \w{1,20}(?:, ?\w{1,20}){0,5})?:[ ]"),
+    _weak(r"\bself\.\w"),
+    _weak(r"\bprint\([\"'f\w]"),
+    _weak(r"\bfor \w{1,20} in (?:range|enumerate|zip|sorted|len)\("),
+    _weak(_LINE + r"(?:async |await )?with open\("),
+    _weak(_LINE + r"@(?:property|staticmethod|classmethod|pytest\.|app\.|dataclass|Override|Test|Autowired)"),
+    _weak(_LINE + r"return [^\n\x1e]{0,120}[;\])]"),
+    # JavaScript, TypeScript
+    _strong(r"\bfunction\*? ?\w{0,80} ?\([^)\x1e]{0,300}\)(?: ?: ?[^\n{\x1e]{1,60})? ?\{"),
+    _strong(r"\) ?(?:: ?[\w<>\[\]]{1,40} ?)?=> ?[{(]"),
+    _weak(r"\b\w{1,30} ?=> ?[{(\w]"),
+    _strong(r"\b(?:const|let|var) [\w{}\[\], $]{1,80}(?:: ?[\w<>\[\]|. ]{1,60})? ?= ?[^\n=;\x1e]{1,300};"),
+    _strong(r"\bconst [\w${}\[\], ]{1,80} = (?:await |async |new |require\(|function|\(|\{|\[|[\"'`\d])"),
+    _weak(r"\b(?:let|var|val|auto) (?:mut )?\w{1,40}(?:: ?\w{1,40})? ?= ?[^\s\x1e]"),
+    _strong(r"\bconsole\.(?:log|error|warn|info|debug)\("),
+    _strong(_LINE + r"import (?:[\w*{}, $]{1,200} from )?[\"'][\w@./-]{1,120}[\"']"),
+    _strong(_LINE + r"export (?:default|const|function|class|interface|type|async) [\w{(]"),
+    _strong(r"\brequire\([\"'][\w@./-]{1,80}[\"']\)"),
+    _weak(r"\bdocument\.(?:getElementById|querySelector|createElement|addEventListener)"),
+    _strong(r"\binterface \w{1,60}(?: extends \w{1,60})? ?\{[ \t]{0,8}[\r\n]"),
+    # C, C++
+    _strong(r"#include ?[<\"][\w./+-]{1,80}[>\"]"),
+    _strong(r"\b(?:int|void) main ?\("),
+    _strong(_LINE + r"#(?:define \w|ifdef \w|ifndef \w|pragma \w|endif)"),
+    _weak(r"\bstd::\w"),
+    _weak(r"\bprintf\(\""),
+    _strong(r"\btemplate ?<(?:typename|class) \w"),
+    _strong(r"\b(?:int|char|void|double|float|long|bool|size_t|auto|unsigned|struct \w{1,40}) \*{0,2}\w{1,60}(?:\[\w{0,10}\])? ?(?:=[^\n;=\x1e]{1,160})?;"),
+    _strong(r"\b(?:int|char|void|double|float|long|bool|string|String|size_t|static) [*&]{0,2}\w{1,60}\([^)\x1e]{0,200}\) ?(?:const )?\{"),
+    # Java, C#, Kotlin, Swift
+    _strong(rf"\b(?:public|private|protected|internal) (?:static |final |abstract |async |override |readonly |virtual |const ){{0,3}}(?:class|interface|enum|record|struct|void|{_TYPE}) \w{{1,80}} ?[({{;=]"),
+    _strong(r"\bSystem\.(?:out|err)\.print"),
+    _strong(r"\bConsole\.(?:Write|Read)"),
+    _strong(_LINE + r"(?:using|import|package) (?:static )?[\w.]{1,120}(?:\.\*)?;"),
+    _strong(_LINE + r"namespace [\w.\\:]{1,80} ?[{;]"),
+    _strong(r"\bfun \w{1,60}\([^)\x1e]{0,200}\)[^\n\x1e]{0,40}[{=]"),
+    _strong(r"\bclass \w{1,60}(?: ?(?:extends|implements|:) ?[\w<>, .]{1,120})? ?\{[ \t]{0,8}[\r\n]"),
+    _strong(r"\bcatch ?\(\w[\w.|]{0,60} \w{1,20}\) ?\{"),
+    # Go, Rust
+    _strong(r"\bfunc (?:\(\w{1,20} \*?\w{1,40}\) )?\w{1,60}(?:\[[^\]\n]{1,40}\])?\([^)\x1e]{0,200}\)[^\n\x1e]{0,60}\{"),
+    _strong(_LINE + r"package \w{1,40}[\r\n]"),
+    _strong(r"\bfmt\.(?:Print|Sprint|Error|Fprint)"),
+    _weak(r"\b\w{1,40}(?:, ?\w{1,40})? := [\w\"\[&{(]"),
+    _strong(r"\bif err != nil ?\{"),
+    _strong(r"\bfn \w{1,60}(?:<[^>\n\x1e]{1,60}>)?\([^)\x1e]{0,200}\)[^\n\x1e]{0,60}\{"),
+    _strong(r"\blet mut \w{1,40}(?:: ?[\w<>&]{1,60})? ?="),
+    _strong(r"\b(?:println|eprintln|panic|vec|assert_eq|format)!\s?[(\[]"),
+    _strong(r"\bimpl(?:<[^>\n]{1,40}>)? [\w:<>]{1,60}(?: for [\w:<>]{1,60})? ?\{"),
+    _strong(_LINE + r"(?:pub )?use [\w:]{1,80}::[\w{},: *]{1,120};"),
+    # SQL
+    _strong(r"\bSELECT\s[^;\x1e]{1,400}\sFROM\s{1,4}[\w\"`\[]"),
+    _strong(r"\bselect\s[\w*.,\s()\"`]{1,200}\sfrom\s{1,4}[\w.\"`]{1,80}(?:\s{1,4}(?:as )?\w{1,20})?(?:\s{1,8}(?:where|join|inner|left|limit|order by|group by)\s|\s?;)"),
+    _strong(r"\b(?:INSERT INTO|DELETE FROM|CREATE (?:TABLE|INDEX|VIEW|DATABASE|FUNCTION)|ALTER TABLE|DROP TABLE|TRUNCATE TABLE) [\w\"`]"),
+    _strong(r"\b(?:insert into|create table|alter table) [\w.\"`]{1,60} ?(?:\(|add |drop )"),
+    _strong(r"\b(?:UPDATE|update) [\w.\"`]{1,60} (?:SET|set) [\w.\"`]{1,60} ?="),
+    # Shell, build files
+    _strong(r"#!/(?:usr/)?bin/\w"),
+    _strong(r"; ?(?:do|then)[ \t]{0,4}[\r\n]"),
+    _strong(_LINE + r"(?:for|while|until) [^\n\x1e]{1,120}; ?do\b"),
+    _weak(r"\| ?(?:grep|awk|sed|xargs|sort|head|tail|wc|jq) [-\"'\w]"),
+    _weak(r"\$\([a-z]"),
+    _weak(_LINE + r"(?:export )?[A-Z_]{2,40}=[\"'$\w/]"),
+    _strong(_LINE + r"(?:resource|data|module|provider) \"[\w-]{1,60}\"(?: \"[\w-]{1,60}\")? \{"),
+    _weak(_LINE + r"(?:FROM [\w./:-]{1,80}|RUN [a-z]|COPY [\w.]|ENTRYPOINT \[|CMD \[|WORKDIR /)"),
+    # Markup and styles
+    _strong(r"<!DOCTYPE html", caseless=True),
+    _strong(r"</(?:script|style|html|body|head|template|svg)>", caseless=True),
+    _weak(r"</(?:div|span|table|tr|td|ul|li|p|a|button|form|h[1-6])>", caseless=True),
+    _weak(r"<(?:div|span|button|input|img|form|link|meta|a) [a-z-]{2,20}=[\"'{]", caseless=True),
+    _strong(r"<\?(?:php|=)"),
+    _strong(r"[.#]?[\w-]{1,40} ?\{\s{0,20}[a-z-]{2,30} ?: ?[^;{}\n\x1e]{1,80};"),
+    # Ruby, PHP, Perl, Lua, R, Haskell, Elixir
+    _weak(_LINE + r"def (?:self\.)?\w{1,60}[?!]?[\r\n]"),
+    _weak(_LINE + r"end[\r\n]"),
+    _strong(r"\bdo \|[\w, ]{1,40}\|"),
+    _weak(_LINE + r"(?:puts|require|attr_accessor|attr_reader) [\"':]"),
+    _strong(r"\$\w{1,40}(?:->\w{1,40}(?:\([^)\n\x1e]{0,80}\))?)? ?= ?[^\n;=\x1e]{1,160};"),
+    _strong(r"\bmy [$@%]\w{1,40} ?="),
+    _strong(r"\blocal function \w"),
+    _weak(r"\blocal \w{1,40} = [\w\"{]"),
+    _weak(r"\b[a-z][\w.]{0,40} <- [a-z(\d\"]"),
+    _strong(r"\b[a-z]\w{0,40} :: [\w\[( ][\w\[\](). ,]{0,80} -> [\w\[(]"),
+    _strong(r"\bdefmodule [A-Z]"),
+    # Any language
+    _strong(r"\b[a-zA-Z_][\w.]{1,60}\([^()\n\x1e]{0,160}\);[ \t]{0,8}[\r\n}]"),
+    _weak(r"\b[a-zA-Z_][\w.]{2,60}\([^()\n\x1e]{0,160}\);"),
+    _weak(r"[;{][ \t]{0,8}\r?\n[ \t]{1,40}[\w}]"),
+    _weak(r"\n[ \t]{0,40}\}[;,)]?[ \t]{0,8}[\r\n]"),
+    _weak(r"\b(?:if|for|while|switch) ?\([^\n\x1e]{1,160}\) ?\{"),
+    _weak(r"\b(?:try|else|finally|do) ?\{"),
+    _weak(r"\w ?(?:===|!==|&&|\|\||\+=|->) ?[\w(\"'!]"),
+    _strong(_LINE + r"@@ -\d{1,6}(?:,\d{1,6})? \+\d{1,6}(?:,\d{1,6})? @@"),
+    _strong(_LINE + r"diff --git a/"),
+    _weak(_LINE + r"(?://|/\*\*?) ?\w"),
+)
+
+
+def judge(
+    text: str, fields: Sequence[tuple[int, int]], ends: Iterable[tuple[int, int]]
+) -> Iterator[Span]:
+    """One span per text whose signals convince. `ends` are (signal index, end of its match),
+    sorted by end; `fields` the (start, end) of each text within `text`."""
+    current = -1
+    seen: set[int] = set()
+    first = last = 0
+    for signal, end in ends:
+        position = end - 1
+        if current < 0 or position >= fields[current][1]:
+            if current >= 0:
+                yield from _verdict(text, fields[current], seen, first, last)
+            current = _field_of(fields, position, max(current, 0))
+            seen = set()
+            first = position
+        seen.add(signal)
+        last = position
+    if current >= 0:
+        yield from _verdict(text, fields[current], seen, first, last)
+
+
+def _field_of(fields: Sequence[tuple[int, int]], position: int, low: int) -> int:
+    high = len(fields) - 1
+    while low < high:
+        middle = (low + high) // 2
+        if fields[middle][1] <= position:
+            low = middle + 1
+        else:
+            high = middle
+    return low
+
+
+def _verdict(
+    text: str, field: tuple[int, int], seen: set[int], first: int, last: int
+) -> Iterator[Span]:
+    weight = sum([SIGNALS[signal].weight for signal in seen])
+    if weight < THRESHOLD:
+        return
+    # Whole paragraphs, from the first signal to the last: a signal's end says little about where
+    # its statement begins. A signal may end at the line break.
+    paragraph = text.rfind("\n\n", field[0], max(field[0], first - 1))
+    begin = field[0] if paragraph < 0 else paragraph + 2
+    stop = text.find("\n\n", last, field[1])
+    stop = field[1] if stop < 0 else stop
+    if begin < stop:
+        yield Span(begin, stop, DATA_CLASS, min(1.0, 0.5 + 0.1 * weight))
+
+
+CLASSES: Mapping[str, str] = {DATA_CLASS: CATEGORY}

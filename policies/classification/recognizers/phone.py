@@ -1,0 +1,124 @@
+"""Telephone numbers: E.164, and national forms of US, UK, DE, FR, ES, IT and NL.
+
+A number without separators and without a `+` is a phone number only where a word says so or
+where its prefix is a mobile network's: order numbers and identifiers look the same.
+"""
+
+import re
+from collections.abc import Iterator
+
+from policies.classification.recognizers.digits import NINE_DIGITS
+from policies.classification.spans import (
+    Recognizer,
+    Span,
+    Trigger,
+    before,
+    compile_text,
+    digits_of,
+    search,
+)
+
+_INTERNATIONAL = compile_text(
+    r"""(?<![\w+.]) (?: \+ [ ]? | 00 [ ]? (?=[1-9]) | \(\+ ) \(?[1-9]\d{0,2}\)?
+        (?: [ ./()_-]{0,3} \d ){6,14} (?!\d)"""
+)
+_NORTH_AMERICA = compile_text(
+    r"""(?<![\w.+/$€£-]) (?:\+?1[ .-]{1,3})? (?: \( [1-9]\d{2} \) [ .-]{0,3} | [1-9]\d{2} [ ./_-]{1,3} )
+        \d{3} [ ._-]{1,3} \d{4} (?! \d | [.,:-]\d )"""
+)
+_NATIONAL_ZERO = compile_text(
+    r"""(?<![\w.,+/-]) \(? 0[1-9]\d{0,4} \)? (?: [ ./()_-]{1,3} \d{2,9} ){1,5}
+        (?! [ ./-]?\d | :\d )"""
+)
+_SOUTHERN = compile_text(
+    # Spain by groups of 3-3-3 or 3-2-2-2, Italian mobiles by 3-6 or 3-7.
+    r"""(?<![\w.,+/$€£-]) (?<!\d[ ])
+        (?: [6789]\d{2} ([ .-]) \d{3} \1 \d{3} | [6789]\d{2} ([ .-]) \d{2} \2 \d{2} \2 \d{2}
+          | 3\d{2} [ ./-] \d{6,7} )
+        (?! [ .-]?\d | [,:]\d | [ ]?[%€$£] )"""
+)
+_MOBILE_BARE = compile_text(
+    r"(?<![\w.,+/-]) (?: 0[67]\d{8} | 07\d{9} | 01[567]\d{8,9} ) (?! \w | [.,]\d )"
+)
+_BARE = compile_text(r"(?<![\w.,+/-]) [0-9]{9,12} (?! \w | [.,]\d )")
+_SHORT = compile_text(
+    r"(?<![\w.,+/-]) (?!(?:19|20)\d\d.(?:19|20)\d\d) \d{3,4} [ .-] \d{4} (?! \w | [.,-]\d )"
+)
+_PHONE_WORDS = compile_text(
+    r"""(?: phone | telef\w{0,5} | mobil | (?<![a-z]) (?: tel | t[eé]l[eé]\w{0,8}
+        | (?:cell|mobile|phone|fax|handy|mobil|contact)[ _-]?(?:no|nr|num\w{0,4}|phone)?
+        | whatsapp | sms | call | calling | dial | ring | rufnummer | rufen | anrufen | m[oó]vil
+        | cellulare | portable | appelez | gsm | bel | llama\w{0,3} | chiama\w{0,3} ) )
+        [^\d\n]{0,24} \Z""",
+    re.IGNORECASE,
+)
+_DATE = re.compile(r"\(?0\d([./-])\d\d\1(?:19|20)\d\d", re.ASCII)
+
+
+def _international(match: re.Match[str]) -> float:
+    digits = digits_of(match[0])
+    if match[0].lstrip("( ").startswith("+"):
+        return 0.9 if 8 <= len(digits) <= 15 else 0.0
+    # `00` is also plain zero padding: only numbers of a phone's length count.
+    return 0.7 if 12 <= len(digits) <= 16 else 0.0
+
+
+def _national_zero(match: re.Match[str]) -> float:
+    digits = digits_of(match[0])
+    if not 9 <= len(digits) <= 12 or _DATE.match(match[0]):
+        return 0.0
+    groups = re.findall(r"\d+", match[0])
+    # 01 02 03 04 05: counting, not calling.
+    counting = all(int(b) - int(a) == 1 for a, b in zip(groups, groups[1:], strict=False))
+    return 0.0 if counting else 0.7
+
+
+def _north_america(match: re.Match[str]) -> float:
+    digits = digits_of(match[0])
+    return 0.8 if len(digits) in {10, 11} else 0.0
+
+
+def _always(score: float, match: re.Match[str]) -> float:
+    return score if len(set(digits_of(match[0]))) > 1 else 0.0
+
+
+def _find(text: str, start: int, end: int) -> Iterator[Span]:
+    for pattern, check in (
+        (_INTERNATIONAL, _international),
+        (_NORTH_AMERICA, _north_america),
+        (_NATIONAL_ZERO, _national_zero),
+        (_SOUTHERN, lambda match: _always(0.6, match)),
+        (_MOBILE_BARE, lambda match: _always(0.6, match)),
+    ):
+        for begin, stop, score in search(pattern, text, start, end, check):
+            yield Span(begin, stop, "PHONE_NUMBER", score)
+
+
+def _find_named(text: str, start: int, end: int) -> Iterator[Span]:
+    def named(match: re.Match[str]) -> float:
+        return 0.8 if before(text, match.start(), _PHONE_WORDS) else 0.0
+
+    for pattern in (_BARE, _SHORT):
+        for begin, stop, score in search(pattern, text, start, end, named):
+            yield Span(begin, stop, "PHONE_NUMBER", score)
+
+
+_CLASSES = (("PHONE_NUMBER", "personal"),)
+RECOGNIZERS = (
+    Recognizer(name="contact.phone", classes=_CLASSES, triggers=(NINE_DIGITS,), find=_find),
+    Recognizer(
+        name="contact.phone_named",
+        classes=_CLASSES,
+        triggers=(
+            Trigger(
+                r"(?:phone|tel[e.: ]|t.{1,2}l.{1,2}phone|fax|mobile?|cell|handy|m.{1,2}vil|whatsapp"
+                r"|sms|call|dial|ring|nummer|rufen|cellulare|portable|appelez|gsm|\bbel\b|llama"
+                r"|chiama|contact|\btel)[^\d\n]{0,30}\d{3}",
+                back=8,
+                ahead=24,
+                caseless=True,
+            ),
+        ),
+        find=_find_named,
+    ),
+)

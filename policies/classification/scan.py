@@ -1,0 +1,238 @@
+"""One request's scan: readings, regions, findings, reasons to call it opaque."""
+
+from bisect import bisect_right
+from collections.abc import Callable, Iterator, Sequence
+
+from policies.classification import encoded
+from policies.classification.findings import Analysis, Finding
+from policies.classification.locate import Locator
+from policies.classification.normalise import Reading, fold, readings
+from policies.classification.plan import PLAN
+from policies.classification.recognizers import DATA_CLASSES, RECOGNIZERS, code
+from policies.classification.resolve import Found, resolve
+from policies.classification.spans import SEPARATOR, Recognizer
+from policies.classification.word_lists import WordMatcher
+
+# Base64 within base64: how many layers are decoded.
+MAX_DEPTH = 2
+# Regions are searched in pieces of this many characters, with a look at the clock after each.
+PIECE = 65_536
+_SECRETS = frozenset(name for name, category in DATA_CLASSES.items() if category == "secret")
+
+ToOrigin = Callable[[int, int], tuple[int, int]]
+Hits = list[tuple[int, int]]
+
+
+class OverBudget(Exception):
+    """The scan took longer than its budget."""
+
+
+class Scan:
+    """The state of one `analyse`: what was found so far, in the joined text."""
+
+    __slots__ = ("_clock", "_deadline", "_found", "_locator", "_opaque", "_seen", "_words")
+
+    def __init__(
+        self,
+        locator: Locator,
+        words: WordMatcher | None,
+        clock: Callable[[], float],
+        deadline: float,
+    ) -> None:
+        self._locator = locator
+        self._words = words
+        self._clock = clock
+        self._deadline = deadline
+        self._found: list[Found] = []
+        self._opaque: set[str] = set()
+        self._seen: set[tuple[int, str]] = set()
+
+    def ascii(self, joined: str, hits: Hits) -> None:
+        """Scan a text of ASCII alone, whose hits are known."""
+        self._examine(Reading(joined), hits, Reading(joined).to_origin, 0, derive=True)
+
+    def unicode(self, joined: str) -> None:
+        """Scan any other text. One with letters of Latin-1 at most is read as it stands."""
+        given = Reading(joined)
+        try:
+            data = joined.encode("latin-1")
+        except UnicodeEncodeError:
+            folded, lossy = fold(given)
+            if folded is None or lossy:
+                self._read(given, given.to_origin, 0, derive=folded is None)
+            if folded is not None:
+                self._read(folded, folded.to_origin, 0, derive=True)
+        else:
+            self._examine(given, self._locator.locate(data), given.to_origin, 0, derive=True)
+
+    def analysis(self, texts: Sequence[str]) -> Analysis:
+        """What was found, by text."""
+        opaque = frozenset(self._opaque)
+        if not self._found:
+            return Analysis(opaque=opaque)
+        starts = []
+        position = 0
+        for text in texts:
+            starts.append(position)
+            position += len(text) + 1
+        categories = DATA_CLASSES if self._words is None else self._words.categories
+        findings = []
+        for item in resolve(self._found, _SECRETS):
+            index = bisect_right(starts, item.start) - 1
+            offset = starts[index]
+            # INVARIANT: no recognizer matches across texts; the bound is a second lock.
+            end = min(item.end - offset, len(texts[index]))
+            start = item.start - offset
+            if start >= end:
+                continue
+            findings.append(
+                Finding(
+                    data_class=item.data_class,
+                    category=categories[item.data_class],
+                    start=start,
+                    end=end,
+                    score=item.score,
+                    recognizer=item.recognizer,
+                    field=index,
+                )
+            )
+        return Analysis(tuple(findings), opaque)
+
+    def _read(self, reading: Reading, to_origin: ToOrigin, depth: int, *, derive: bool) -> None:
+        hits = self._locator.locate(reading.text.encode("latin-1", "replace"))
+        self._examine(reading, hits, to_origin, depth, derive=derive)
+
+    def _examine(
+        self, reading: Reading, hits: Hits, to_origin: ToOrigin, depth: int, *, derive: bool
+    ) -> None:
+        """Confirm the hits in one reading. `derive`: also make the readings that follow from it."""
+        self._check_clock()
+        text = reading.text
+        if self._words is not None:
+            for span in self._words.find(text):
+                self._add(span, "words", to_origin)
+        regions: dict[int, list[tuple[int, int]]] = {}
+        signals: Hits = []
+        runs: Hits = []
+        escaped = latin = False
+        owners, triggers = PLAN.owners, PLAN.triggers
+        for index, end in hits:
+            if index < PLAN.signals:
+                trigger = triggers[index]
+                region = (max(0, end - trigger.back), min(len(text), end + trigger.ahead))
+                for number in owners[index]:
+                    regions.setdefault(number, []).append(region)
+            elif index < PLAN.runs:
+                signals.append((index - PLAN.signals, end))
+            elif index < PLAN.opaque:
+                runs.append((index - PLAN.runs, end))
+            elif index < PLAN.escapes:
+                self._opaque.add("encoded_text")
+            elif index < PLAN.latin:
+                escaped = True
+            else:
+                latin = True
+        first = len(self._found)
+        for number, opened in regions.items():
+            self._search(RECOGNIZERS[number], text, opened, to_origin)
+        if signals:
+            self._judge_code(text, signals, to_origin)
+        if runs and depth < MAX_DEPTH:
+            self._decode(text, runs, to_origin, depth, first)
+        if derive and (escaped or latin):
+            self._derive(reading, to_origin, depth, escaped=escaped)
+
+    def _search(
+        self,
+        recognizer: Recognizer,
+        text: str,
+        opened: list[tuple[int, int]],
+        to_origin: ToOrigin,
+    ) -> None:
+        for start, end in _merged(opened):
+            for piece in range(start, end, PIECE):
+                for span in recognizer.find(text, piece, min(end, piece + PIECE)):
+                    self._add(span, recognizer.name, to_origin)
+                self._check_clock()
+
+    def _judge_code(self, text: str, signals: Hits, to_origin: ToOrigin) -> None:
+        fields = []
+        start = 0
+        while (end := text.find(SEPARATOR, start)) >= 0:
+            fields.append((start, end))
+            start = end + 1
+        fields.append((start, len(text)))
+        signals.sort(key=lambda hit: hit[1])
+        for span in code.judge(text, fields, signals):
+            self._add(span, code.NAME, to_origin)
+
+    def _decode(self, text: str, hits: Hits, to_origin: ToOrigin, depth: int, first: int) -> None:
+        """Scan what encoded runs say. Findings cover the whole run: half of it is no use."""
+        hits.sort(key=lambda hit: hit[1])
+        texts: list[str] = []
+        origins: list[tuple[int, int]] = []
+        for run in encoded.runs(text, hits):
+            origin = to_origin(run.start, run.end)
+            if run.text is None:
+                if not self._is_secret(origin, first):
+                    self._opaque.add("encoded_text")
+                continue
+            key = (origin[0], run.text)
+            if key not in self._seen:
+                self._seen.add(key)
+                texts.append(run.text.replace(SEPARATOR, "\x1d"))
+                origins.append(origin)
+        if not texts:
+            return
+        starts = [0]
+        for decoded in texts[:-1]:
+            starts.append(starts[-1] + len(decoded) + 1)
+
+        def whole_run(start: int, _end: int) -> tuple[int, int]:
+            return origins[bisect_right(starts, start) - 1]
+
+        plain = Reading(SEPARATOR.join(texts))
+        self._read(plain, whole_run, depth + 1, derive=True)
+
+    def _is_secret(self, origin: tuple[int, int], first: int) -> bool:
+        """A long key that was found is no unknown cipher."""
+        return any(
+            item.data_class in _SECRETS and item.start < origin[1] and origin[0] < item.end
+            for item in self._found[first:]
+        )
+
+    def _derive(self, reading: Reading, to_origin: ToOrigin, depth: int, *, escaped: bool) -> None:
+        root = Reading(reading.text)
+        following: Iterator[Reading]
+        if escaped:
+            following = readings(root)
+        else:
+            folded, _ = fold(root)
+            following = iter([folded] if folded else [])
+        for derived in following:
+
+            def through(start: int, end: int, derived: Reading = derived) -> tuple[int, int]:
+                return to_origin(*derived.to_origin(start, end))
+
+            self._read(derived, through, depth, derive=False)
+
+    def _add(self, span: tuple[int, int, str, float], name: str, to_origin: ToOrigin) -> None:
+        start, end = to_origin(span[0], span[1])
+        self._found.append(Found(span[2], start, end, span[3], name))
+
+    def _check_clock(self) -> None:
+        if self._clock() > self._deadline:
+            raise OverBudget
+
+
+def _merged(opened: list[tuple[int, int]]) -> Iterator[tuple[int, int]]:
+    if len(opened) > 1:
+        opened.sort()
+    start, end = opened[0]
+    for following_start, following_end in opened:
+        if following_start <= end:
+            end = max(end, following_end)
+        else:
+            yield start, end
+            start, end = following_start, following_end
+    yield start, end
