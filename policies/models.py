@@ -12,6 +12,8 @@ from django.db.models import Q
 from django.utils import timezone
 from typing_extensions import override
 
+from policies.classification import word_lists
+
 
 class Immutable(Exception):
     """Someone tried to change or delete a policy revision."""
@@ -115,3 +117,7 @@ class WordList(models.Model):
     @override
     def __str__(self) -> str:
         return self.name
+
+    def as_list(self) -> word_lists.WordList:
+        """As the recognizers take it."""
+        return word_lists.WordList(name=self.name, category=self.category, words=tuple(self.words))

@@ -20,6 +20,7 @@ from gateway.inference.contracts import Analyser, Snapshot
 from gateway.providers.calls import Destination
 from gateway.snapshot.keys import live_keys
 from gateway.snapshot.projects import MakeAnalyser, Projects, WordLists
+from policies.classification.analyser import Analyser as Recognizers
 from policies.engine.facts import Zone
 
 log = logging.getLogger(__name__)
@@ -33,10 +34,7 @@ class KeepsChanging(Exception):
 
 def analyser_for(words: WordLists) -> Analyser:
     """The recognizers of a project with these word lists. CPU only."""
-    # Compiled when first needed: commands that never decide do without.
-    from policies.classification.analyse import Analyser as Recognizers  # noqa: PLC0415
-
-    return Recognizers(word_lists=words)
+    return Recognizers(words)
 
 
 class Builder:

@@ -5,7 +5,6 @@ requests (503 `fail_closed`, `policy`). It takes no other project down with it. 
 policy stands above all, so without it no project is built.
 """
 
-import json
 import logging
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
@@ -16,11 +15,13 @@ from gateway.accounts.models import Project
 from gateway.accounts.services import floor_of
 from gateway.deployments.models import AliasTarget, Deployment, Grant, ModelAlias
 from gateway.inference.contracts import Analyser, ModelCard, ProjectView
+from policies.classification.word_lists import WordList
 from policies.engine.decide import compile_policy
 from policies.engine.document import Kind, KnownNames, PolicyDocument
 from policies.engine.facts import DeploymentFacts
 from policies.engine.labels import Label
-from policies.models import Policy, WordList
+from policies.models import Policy
+from policies.models import WordList as WordListRow
 from policies.services.publishing import (
     known_names,
     known_to_projects,
@@ -30,7 +31,7 @@ from policies.services.publishing import (
 
 log = logging.getLogger(__name__)
 
-WordLists = dict[str, dict[str, Any]]  # name -> {"category": …, "words": […]}
+WordLists = tuple[WordList, ...]
 MakeAnalyser = Callable[[WordLists], Analyser]
 
 
@@ -53,7 +54,7 @@ class Projects:
 
     def __init__(self, make_analyser: MakeAnalyser) -> None:
         self._make_analyser = make_analyser
-        self._analysers: dict[str, Analyser] = {}
+        self._analysers: dict[WordLists, Analyser] = {}
 
     def build(self, deployments: Sequence[Deployment]) -> dict[str, ProjectView]:
         """The views of all projects that can be built, by slug. Eight queries."""
@@ -67,7 +68,7 @@ class Projects:
             )
             return {}
         views: dict[str, ProjectView] = {}
-        used: set[str] = set()
+        used: set[WordLists] = set()
         for project in Project.objects.filter(archived=False):
             try:
                 views[project.slug] = self._view(project, shared, used)
@@ -81,7 +82,7 @@ class Projects:
         self._analysers = {key: self._analysers[key] for key in used if key in self._analysers}
         return views
 
-    def _view(self, project: Project, shared: _Shared, used: set[str]) -> ProjectView:
+    def _view(self, project: Project, shared: _Shared, used: set[WordLists]) -> ProjectView:
         document = shared.documents.get(project.pk)
         known = known_to_projects(shared.known, shared.organisation)
         read = (
@@ -100,16 +101,15 @@ class Projects:
         return ProjectView(
             slug=project.slug,
             policy=policy,
-            analyser=self._analyser(shared.word_lists.get(project.pk, {}), used),
+            analyser=self._analyser(shared.word_lists.get(project.pk, ()), used),
             models=_cards(policy.aliases, policy.deployments, shared.created),
         )
 
-    def _analyser(self, words: WordLists, used: set[str]) -> Analyser:
-        key = json.dumps(words, sort_keys=True)
-        used.add(key)
-        if key not in self._analysers:
-            self._analysers[key] = self._make_analyser(words)
-        return self._analysers[key]
+    def _analyser(self, words: WordLists, used: set[WordLists]) -> Analyser:
+        used.add(words)
+        if words not in self._analysers:
+            self._analysers[words] = self._make_analyser(words)
+        return self._analysers[words]
 
 
 def _read_shared(deployments: Sequence[Deployment]) -> _Shared:
@@ -125,9 +125,9 @@ def _read_shared(deployments: Sequence[Deployment]) -> _Shared:
     grants: defaultdict[Any, set[str]] = defaultdict(set)
     for project, name in Grant.objects.values_list("project_id", "deployment__name"):
         grants[project].add(name)
-    word_lists: defaultdict[Any, WordLists] = defaultdict(dict)
-    for row in WordList.objects.all():
-        word_lists[row.project_id][row.name] = {"category": row.category, "words": row.words}
+    word_lists: defaultdict[Any, list[WordList]] = defaultdict(list)
+    for row in WordListRow.objects.order_by("project_id", "name"):
+        word_lists[row.project_id].append(row.as_list())
     documents: dict[Any, object] = {}
     organisation: PolicyDocument | None = None
     for policy in Policy.objects.filter(current__isnull=False).select_related("current"):
@@ -144,7 +144,7 @@ def _read_shared(deployments: Sequence[Deployment]) -> _Shared:
         grants={project: frozenset(names) for project, names in grants.items()},
         organisation=organisation,
         documents=documents,
-        word_lists=word_lists,
+        word_lists={project: tuple(lists) for project, lists in word_lists.items()},
         known=known,
     )
 

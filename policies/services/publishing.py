@@ -18,6 +18,7 @@ from gateway.accounts.models import Group, Project
 from gateway.accounts.roles import Role
 from gateway.audit.registry import EventType
 from gateway.deployments.models import Deployment, ModelAlias
+from policies.classification.recognizers import DATA_CLASSES
 from policies.engine.document import (
     DocumentError,
     Kind,
@@ -27,15 +28,19 @@ from policies.engine.document import (
     parse_document,
 )
 from policies.engine.labels import Taxonomy
-from policies.models import Policy, PolicyRevision
+from policies.models import Policy, PolicyRevision, WordList
 
 
 def known_names() -> KnownNames:
-    """Every name that a policy of this installation may use now. Three queries."""
+    """Every name that a policy of this installation may use now. Four queries.
+
+    A word list of any project gives its data class: the organisation's rules may name it, too."""
     return KnownNames(
         deployments=frozenset(Deployment.objects.values_list("name", flat=True)),
         aliases=frozenset(ModelAlias.objects.values_list("name", flat=True)),
         groups=frozenset(Group.objects.values_list("slug", flat=True)),
+        data_classes=DATA_CLASSES.keys()
+        | {row.as_list().data_class for row in WordList.objects.all()},
     )
 
 
