@@ -56,19 +56,27 @@ def _headline(badge: Badge, candidates: Sequence[Explained]) -> str:
 
 
 def _reason(badge: Badge, explained: Explained, findings: list[str]) -> str:
-    """One sentence, or nothing when there is nothing to say beyond the headline."""
-    label = explained["label"]
+    """One or two sentences, or nothing where the headline says it all."""
     if badge is Badge.BLOCKED:
-        return " ".join(dict.fromkeys(drop["detail"] for drop in explained["dropped"])) or str(
-            explained["sentence"]
-        )
+        return _blocked(explained)
+    if explained["opaque"]:
+        return _("Part of it cannot be read, so all of it counts as restricted.")
     if findings:
-        what = ", ".join(findings)
         return _("Found: %(what)s. That makes it %(sensitivity)s.") % {
-            "what": what,
-            "sensitivity": sensitivity_word(label["sensitivity"]),
+            "what": ", ".join(findings),
+            "sensitivity": sensitivity_word(explained["label"]["sensitivity"]),
         }
     return ""
+
+
+def _blocked(explained: Explained) -> str:
+    dropped: Sequence[Explained] = explained["dropped"]
+    if not dropped:
+        return _("No model of that name may be used in this project.")
+    sentences = list(dict.fromkeys(drop["detail"] for drop in dropped))
+    if explained["suggestion"]:
+        sentences.append(explained["suggestion"]["sentence"])
+    return " ".join(sentences)
 
 
 def _candidate(candidate: Explained) -> dict[str, object]:

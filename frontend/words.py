@@ -22,19 +22,32 @@ CATEGORIES: Final[dict[str, Promise]] = {
 }
 
 DATA_CLASSES: Final[dict[str, Promise]] = {
+    "DE_STEUER_ID": _("German tax number"),
     "EMAIL_ADDRESS": _("e-mail address"),
-    "PHONE_NUMBER": _("phone number"),
+    "ES_DNI": _("Spanish identity number"),
+    "ES_NIE": _("Spanish foreigner number"),
+    "FR_NIR": _("French social security number"),
+    "HEALTH_INSURANCE_NUMBER": _("health insurance number"),
     "IBAN": _("IBAN account number"),
-    "PAYMENT_CARD": _("payment card"),
     "IP_ADDRESS": _("IP address"),
+    "IT_CODICE_FISCALE": _("Italian tax code"),
+    "JWT": _("signed access ticket"),
     "MAC_ADDRESS": _("MAC address"),
-    "SOURCE_CODE": _("source code"),
-    "PRIVATE_KEY": _("private key"),
-    "JWT": _("JWT"),
-    "MEDICAL_RECORD": _("medical record number"),
-    "HEALTH_INSURANCE": _("health insurance number"),
+    "MEDICAL_RECORD_NUMBER": _("medical record number"),
+    "NL_BSN": _("Dutch citizen number"),
     "PASSPORT_MRZ": _("passport"),
+    "PASSWORD": _("password"),
+    "PAYMENT_CARD": _("payment card"),
+    "PHONE_NUMBER": _("phone number"),
+    "PRIVATE_KEY": _("private key"),
+    "SOURCE_CODE": _("source code"),
+    "TRAVEL_DOCUMENT_NUMBER": _("travel document number"),
+    "UK_NINO": _("UK insurance number"),
+    "URL_PASSWORD": _("password in an address"),
+    "US_SSN": _("US social security number"),
 }
+# Parts of class names that are no words.
+_ACRONYMS = frozenset({"API", "AWS", "GCP", "NPM", "US", "UK", "DE", "ES", "FR", "IT", "NL"})
 
 
 def sensitivity_word(name: str) -> str:
@@ -48,8 +61,11 @@ def category_word(name: str) -> str:
 
 
 def class_word(name: str) -> str:
-    """`IBAN` as people say it; an unknown class is spelt out: `US_SSN` becomes "US SSN"."""
-    return str(DATA_CLASSES.get(name) or name.replace("_", " "))
+    """`IBAN` as people say it; others are spelt out: `AWS_ACCESS_KEY` is "AWS access key"."""
+    known = DATA_CLASSES.get(name)
+    if known is not None:
+        return str(known)
+    return " ".join(part if part in _ACRONYMS else part.lower() for part in name.split("_"))
 
 
 def found_word(name: str, count: int) -> str:

@@ -5,8 +5,9 @@ keeps anything of what it reads.
 """
 
 import functools
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
+from typing import Any
 
 import msgspec
 from asgiref.sync import sync_to_async
@@ -34,7 +35,7 @@ class MayNotChat(GatewayError):
     code = "role_denied"
 
 
-View = Callable[[HttpRequest], Awaitable[HttpResponseBase]]
+View = Callable[[HttpRequest], Coroutine[Any, Any, HttpResponseBase]]
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,7 +58,7 @@ def test_a_reader_who_leaves_midway_lets_the_upstream_go() -> None:
         upstream = Upstream()
         reading = aiter(RelayedResponse(upstream.reply()))
         assert await anext(reading) == b"one"
-        await reading.aclose()  # type: ignore[attr-defined] -- an async generator
+        await reading.aclose()  # type: ignore[attr-defined]
         assert upstream.let_go.is_set()
 
     asyncio.run(scene())

@@ -1,0 +1,101 @@
+"""What the page says before sending, from what the path explains."""
+
+from typing import Any
+
+import pytest
+
+from frontend.lens import lens_of
+
+ON_PREM = {"deployment": "llama", "zone": "on_prem", "mask": [], "masked": 0}
+CLOUD = {"deployment": "claude", "zone": "cloud", "mask": [], "masked": 0}
+PRIVATE = {"deployment": "leased", "zone": "private_cloud", "mask": [], "masked": 0}
+NOT_CLEARED = {
+    "deployment": "claude",
+    "zone": "cloud",
+    "reason": "sensitivity",
+    "detail": "claude is cleared for internal.",
+    "rule": None,
+}
+IBAN = {"class": "IBAN", "category": "payment", "place": "messages[0].content"}
+
+
+def explained(**changes: Any) -> dict[str, Any]:
+    return {
+        "outcome": "allowed",
+        "label": {"sensitivity": "internal", "categories": []},
+        "findings": [],
+        "opaque": [],
+        "rules": [],
+        "candidates": [CLOUD, ON_PREM],
+        "dropped": [],
+        "suggestion": None,
+        **changes,
+    }
+
+
+@pytest.mark.parametrize(
+    ("first", "badge", "headline"),
+    [
+        (ON_PREM, "on_prem", "Stays on your servers"),
+        (CLOUD, "cloud", "Goes to claude"),
+        (PRIVATE, "private_cloud", "Goes to leased"),
+        ({**CLOUD, "mask": ["IBAN"], "masked": 2}, "masked", "Goes to claude"),
+        ({**CLOUD, "zone": "moon"}, "cloud", "Goes to claude"),
+    ],
+)
+def test_the_badge_is_that_of_the_first_candidate(
+    first: dict[str, Any], badge: str, headline: str
+) -> None:
+    lens = lens_of(explained(candidates=[first, ON_PREM]))
+    assert (lens["badge"], lens["headline"]) == (badge, headline)
+
+
+def test_findings_are_named_and_counted_with_what_they_make_of_the_message() -> None:
+    label = {"sensitivity": "confidential", "categories": ["payment", "trial"]}
+    lens = lens_of(
+        explained(label=label, findings=[IBAN, IBAN], candidates=[ON_PREM], dropped=[NOT_CLEARED])
+    )
+    assert lens["reason"] == "Found: IBAN account number (2). That makes it confidential."
+    assert lens["label"] == ["confidential", "payment", "trial"]
+    assert lens["places"] == [
+        {
+            "name": "llama",
+            "badge": "on_prem",
+            "detail": "Would get it as it is.",
+            "out": False,
+        },
+        {
+            "name": "claude",
+            "badge": "blocked",
+            "detail": "claude is cleared for internal.",
+            "out": True,
+        },
+    ]
+
+
+def test_a_message_that_may_go_nowhere_says_why_and_what_would_help() -> None:
+    lens = lens_of(
+        explained(
+            outcome="denied",
+            candidates=[],
+            dropped=[NOT_CLEARED],
+            suggestion={"sentence": "The alias auto would allow it."},
+        )
+    )
+    assert lens["badge"] == "blocked"
+    assert lens["reason"] == "claude is cleared for internal. The alias auto would allow it."
+
+
+def test_an_alias_that_serves_nothing_here_is_said_so() -> None:
+    lens = lens_of(explained(outcome="unknown_alias", candidates=[]))
+    assert lens["reason"] == "No model of that name may be used in this project."
+
+
+def test_what_cannot_be_read_is_said_so() -> None:
+    lens = lens_of(explained(opaque=["encoded_text"], candidates=[ON_PREM]))
+    assert "cannot be read" in str(lens["reason"])
+
+
+def test_rules_say_whose_they_are() -> None:
+    lens = lens_of(explained(rules=["organisation:health-stays", "project:code-masked"]))
+    assert lens["rules"] == ["health-stays (organisation)", "code-masked"]
