@@ -66,7 +66,10 @@ def _spec(description: str, *details: str) -> EventSpec:
     return EventSpec(description=description, details=frozenset(details))
 
 
-_CLEARANCE = ("name", "zone", "sensitivity", "categories", "before", "after", "evidence")
+_CLEARANCE = (
+    *("name", "zone", "sensitivity", "categories", "before", "after", "evidence"),
+    "approved_by",
+)
 
 EVENTS: dict[EventType, EventSpec] = {
     EventType.ORGANISATION_CHANGED: _spec(
