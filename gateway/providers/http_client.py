@@ -19,6 +19,8 @@ closes without an answer is not retried: that is the server's answer to this req
 import asyncio
 import os
 import ssl
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 
 from gateway.providers.addresses import Resolver, checked_addresses, resolve
 from gateway.providers.calls import ConnectFailed
@@ -32,23 +34,33 @@ IDLE_LIMIT_S = 4.0  # below uvicorn's keep-alive of 5 s, the shortest among the 
 KEPT_HEADERS = frozenset({b"content-type", b"retry-after", b"openai-processing-ms"})
 
 
+ConnectScope = Callable[[str, int], AbstractContextManager[None]]
+
+
+def _anywhere(_address: str, _port: int) -> AbstractContextManager[None]:
+    return nullcontext()
+
+
 class HttpClient:
     """Connections to every target, shared by all requests of one event loop.
 
     `kept_headers` are the response headers (lower case) that answers carry. `ssl_context` is the
-    system's trust by default.
+    system's trust by default. `connect_scope` is entered around each connect to a judged address,
+    for a process that forbids every other connect.
     """
 
     def __init__(
         self,
         *,
         resolver: Resolver = resolve,
+        connect_scope: ConnectScope = _anywhere,
         ssl_context: ssl.SSLContext | None = None,
         kept_headers: frozenset[bytes] = KEPT_HEADERS,
         buffer_bytes: int = BUFFER_BYTES,
         idle_limit_s: float = IDLE_LIMIT_S,
     ) -> None:
         self._resolver = resolver
+        self._connect_scope = connect_scope
         self._ssl_context = ssl_context
         self._kept_headers = kept_headers
         self._buffer_bytes = buffer_bytes
@@ -73,7 +85,9 @@ class HttpClient:
             try:
                 return await _head_of(connection.start(head, body, times))
             except StaleConnection:
-                pass  # see "The one retry" above
+                if isinstance(target, SocketTarget):
+                    raise  # our own server keeps connections for longer than we: it has died
+                # see "The one retry" above
         connection = await self._connect(target, pool, connect_timeout_s)
         return await _head_of(connection.start(head, body, times))
 
@@ -123,13 +137,14 @@ class HttpClient:
     async def _open_address(self, target: Target, address: str, pool: Pool) -> Connection:
         loop = asyncio.get_running_loop()
         context = self._context() if target.tls else None
-        _, protocol = await loop.create_connection(
-            lambda: self._new(target, pool),
-            address,
-            target.port,
-            ssl=context,
-            server_hostname=target.host if context is not None else None,
-        )
+        with self._connect_scope(address, target.port):
+            _, protocol = await loop.create_connection(
+                lambda: self._new(target, pool),
+                address,
+                target.port,
+                ssl=context,
+                server_hostname=target.host if context is not None else None,
+            )
         return protocol
 
     async def _open_socket(self, target: SocketTarget, pool: Pool) -> Connection:

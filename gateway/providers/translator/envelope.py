@@ -1,0 +1,77 @@
+"""What the gateway hands to the translator: one call, whole. No litellm here."""
+
+from ipaddress import ip_network
+
+import msgspec
+
+from gateway.providers.calls import Call, Destination, RequestRefused
+from policies.engine.facts import Zone
+
+PATH = "/translate"
+FAILURE_HEADER = "x-sluice-failure"
+
+
+class Envelope(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One call. `digest` and `decision_id` are the permit's; times are in seconds."""
+
+    decision_id: str
+    digest: str
+    request_id: str
+    deployment: str
+    zone: str
+    base_url: str
+    credential: str
+    networks: list[str]
+    options: dict[str, str]
+    model: str  # the upstream's name for it
+    vendor: str  # litellm's name for the dialect: "anthropic", "gemini"
+    path: str  # "/chat/completions"
+    stream: bool
+    connect_timeout_s: float
+    first_byte_timeout_s: float
+    idle_timeout_s: float
+    body: msgspec.Raw
+
+    def destination(self) -> Destination:
+        """The one destination this call may reach."""
+        return Destination(
+            deployment=self.deployment,
+            provider="litellm_cloud",
+            zone=Zone(self.zone),
+            base_url=self.base_url,
+            upstream_model=self.model,
+            credential=self.credential,
+            networks=tuple(ip_network(text) for text in self.networks),
+            connect_timeout_s=self.connect_timeout_s,
+            first_byte_timeout_s=self.first_byte_timeout_s,
+            idle_timeout_s=self.idle_timeout_s,
+            options=self.options,
+        )
+
+
+def envelope_of(call: Call) -> bytes:
+    """A call as the translator reads it. Raises RequestRefused without `litellm_provider`."""
+    destination = call.destination
+    vendor = destination.options.get("litellm_provider", "")
+    if not vendor:
+        raise RequestRefused(f"deployment {destination.deployment} lacks option litellm_provider")
+    envelope = Envelope(
+        decision_id=call.permit.decision_id,
+        digest=call.permit.digest,
+        request_id=call.request_id,
+        deployment=destination.deployment,
+        zone=destination.zone.value,
+        base_url=destination.base_url,
+        credential=destination.credential,
+        networks=[str(network) for network in destination.networks],
+        options=dict(destination.options),
+        model=destination.upstream_model,
+        vendor=vendor,
+        path=call.path,
+        stream=call.stream,
+        connect_timeout_s=destination.connect_timeout_s,
+        first_byte_timeout_s=destination.first_byte_timeout_s,
+        idle_timeout_s=destination.idle_timeout_s,
+        body=msgspec.Raw(call.body),
+    )
+    return msgspec.json.encode(envelope)

@@ -1,0 +1,483 @@
+"""The translator, as a process, against servers that speak the vendors' dialects.
+
+The only module that starts it: importing litellm takes seconds.
+"""
+
+import asyncio
+import json
+import os
+import signal
+from collections.abc import Coroutine, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pytest
+
+from gateway.providers.calls import (
+    AddressRefused,
+    Call,
+    ConnectFailed,
+    PermitViolation,
+    ProviderError,
+    RequestRefused,
+    UpstreamClosed,
+    UpstreamProtocolError,
+    UpstreamTimeout,
+)
+from gateway.providers.litellm_cloud import LiteLLMCloud
+from gateway.providers.translator_process import TranslatorProcess
+from policies.engine.facts import Zone
+from tests.gateway.providers.calls_for_tests import call, clock, destination, permit
+from tests.gateway.providers.fault_server import FaultServer
+from tests.gateway.providers.vendor_servers import AnthropicServer, GoogleServer, VendorServer
+
+T = TypeVar("T")
+Tree = dict[str, Any]
+
+TOOL = {
+    "type": "function",
+    "function": {
+        "name": "look_up",
+        "description": "Looks up.",
+        "parameters": {"type": "object", "properties": {"what": {"type": "string"}}},
+    },
+}
+ASK: Tree = {"messages": [{"role": "system", "content": "be"}, {"role": "user", "content": "hi"}]}
+STREAM: Tree = {**ASK, "stream": True, "stream_options": {"include_usage": True}}
+VENDORS = {"anthropic": AnthropicServer, "gemini": GoogleServer}
+both_vendors = pytest.mark.parametrize("vendor", list(VENDORS))
+
+
+@dataclass
+class House:
+    """One event loop, one translator, one server for each vendor, for the whole module."""
+
+    runner: asyncio.Runner
+    process: TranslatorProcess
+    cloud: LiteLLMCloud
+    servers: dict[str, VendorServer]
+
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        async def bounded() -> T:
+            async with asyncio.timeout(60):
+                return await work
+
+        return self.runner.run(bounded())
+
+    def call(
+        self,
+        vendor: str,
+        mode: str = "ok",
+        body: Tree = ASK,
+        *,
+        path: str = "/chat/completions",
+        **changes: Any,
+    ) -> Call:
+        server = self.servers[vendor]
+        server.received.clear()
+        server.client_gone.clear()
+        options = {"litellm_provider": vendor, "allow_private": "yes"}
+        to = destination(
+            f"http://127.0.0.1:{server.port}/{mode}" + ("/v1beta" if vendor == "gemini" else "/v1"),
+            zone=Zone.CLOUD,
+            credential="vendor-key",
+            provider="litellm_cloud",
+            options={**options, **changes.pop("options", {})},
+        )
+        return call(replace(to, **changes), body, path=path)
+
+    async def answer(self, asked: Call) -> tuple[int, Tree]:
+        answer = await self.cloud.send(asked)
+        try:
+            return answer.status, json.loads(await answer.read(1_000_000))
+        finally:
+            await answer.aclose()
+
+    async def events(self, asked: Call) -> list[Tree]:
+        """A stream's chunks; fails unless it ends with [DONE]."""
+        answer = await self.cloud.send(asked)
+        try:
+            assert answer.status == 200
+            assert answer.headers["content-type"] == "text/event-stream"
+            events = (await answer.read(1_000_000)).decode().split("\n\n")
+            assert events[-2:] == ["data: [DONE]", ""]
+            return [json.loads(event.removeprefix("data: ")) for event in events[:-2]]
+        finally:
+            await answer.aclose()
+
+
+@pytest.fixture(scope="module")
+def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    with asyncio.Runner() as runner, pytest.MonkeyPatch.context() as environment:
+        environment.setenv("HTTP_PROXY", "http://127.0.0.1:9")  # must not reach the child
+
+        async def start() -> House:
+            servers = {name: await kind().__aenter__() for name, kind in VENDORS.items()}
+            process = TranslatorProcess(tmp_path_factory.mktemp("private") / "run" / "s")
+            return House(runner, process, LiteLLMCloud(process, clock=clock), servers)
+
+        async def stop(built: House) -> None:
+            await built.cloud.aclose()
+            for server in built.servers.values():
+                await server.__aexit__()
+
+        built = runner.run(start())
+        yield built
+        runner.run(stop(built))
+
+
+def _sent(house: House, vendor: str) -> Tree:
+    """The one request that the vendor received."""
+    received = house.servers[vendor].received
+    assert len(received) == 1
+    tree: Tree = json.loads(received[0].body)
+    return tree
+
+
+@both_vendors
+def test_a_completion_comes_back_in_openai_s_shape(house: House, vendor: str) -> None:
+    status, tree = house.run(house.answer(house.call(vendor)))
+    assert status == 200
+    assert tree["object"] == "chat.completion"
+    assert set(tree) == {"id", "object", "created", "model", "choices", "usage"}
+    choice = tree["choices"][0]
+    assert choice["message"] == {"role": "assistant", "content": "Hello there"}
+    assert choice["finish_reason"] == "stop"
+    used = tree["usage"]
+    assert (used["prompt_tokens"], used["completion_tokens"], used["total_tokens"]) == (11, 7, 18)
+    _sent(house, vendor)
+
+
+@both_vendors
+def test_a_stream_comes_back_in_openai_s_shape(house: House, vendor: str) -> None:
+    chunks = house.run(house.events(house.call(vendor, body=STREAM)))
+    assert len({chunk["id"] for chunk in chunks}) == 1
+    assert {chunk["object"] for chunk in chunks} == {"chat.completion.chunk"}
+    pieces = [c["choices"][0]["delta"].get("content") or "" for c in chunks if c["choices"]]
+    assert "".join(pieces) == "Hello there"
+    assert len([piece for piece in pieces if piece]) >= 3
+    reasons = [c["choices"][0]["finish_reason"] for c in chunks if c["choices"]]
+    assert reasons[-1] == "stop"
+    assert reasons.count("stop") == 1
+    assert chunks[-1]["choices"] == []
+    assert chunks[-1]["usage"]["completion_tokens"] == 7
+
+
+@both_vendors
+def test_a_stream_without_stream_options_has_no_usage(house: House, vendor: str) -> None:
+    chunks = house.run(house.events(house.call(vendor, body={**ASK, "stream": True})))
+    assert all("usage" not in chunk for chunk in chunks)
+    assert chunks[-1]["choices"][0]["finish_reason"] == "stop"
+
+
+@both_vendors
+def test_tools_are_translated_there_and_back(house: House, vendor: str) -> None:
+    asked = house.call(vendor, "tools", {**ASK, "tools": [TOOL], "tool_choice": "auto"})
+    _, tree = house.run(house.answer(asked))
+    choice = tree["choices"][0]
+    assert choice["finish_reason"] == "tool_calls"
+    made = choice["message"]["tool_calls"][0]
+    assert set(made) == {"id", "type", "function"}
+    assert made["function"]["name"] == "look_up"
+    assert json.loads(made["function"]["arguments"]) == {"what": "rain"}
+    assert "look_up" in json.dumps(_sent(house, vendor)["tools"])
+
+
+@both_vendors
+def test_tool_calls_stream(house: House, vendor: str) -> None:
+    asked = house.call(vendor, "tools", {**STREAM, "tools": [TOOL]})
+    chunks = house.run(house.events(asked))
+    deltas = [c["choices"][0]["delta"] for c in chunks if c["choices"]]
+    calls = [made for delta in deltas for made in delta.get("tool_calls", [])]
+    assert calls[0]["function"]["name"] == "look_up"
+    assert calls[0]["id"]
+    arguments = "".join(made["function"].get("arguments", "") for made in calls)
+    assert json.loads(arguments) == {"what": "rain"}
+    assert [c["choices"][0]["finish_reason"] for c in chunks if c["choices"]][-1] == "tool_calls"
+
+
+@both_vendors
+def test_tool_results_travel(house: House, vendor: str) -> None:
+    function = {"name": "look_up", "arguments": '{"what": "rain"}'}
+    messages = [
+        {"role": "user", "content": "rain?"},
+        {
+            "role": "assistant",
+            "content": None,
+            "tool_calls": [{"id": "call_1", "type": "function", "function": function}],
+        },
+        {"role": "tool", "tool_call_id": "call_1", "content": "it rains"},
+    ]
+    asked = house.call(vendor, body={"messages": messages, "tools": [TOOL]})
+    status, _ = house.run(house.answer(asked))
+    assert status == 200
+    assert "it rains" in json.dumps(_sent(house, vendor))
+
+
+@both_vendors
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("status", [400, 401, 429, 500, 529])
+def test_a_vendor_s_error_keeps_its_status_and_is_not_retried(
+    house: House, vendor: str, status: int, *, stream: bool
+) -> None:
+    async def main() -> None:
+        asked = house.call(vendor, str(status), STREAM if stream else ASK)
+        answer = await house.cloud.send(asked)
+        assert answer.status == status
+        tree = json.loads(await answer.read(10_000))
+        assert tree["error"]["message"] == f"vendor says {status}"
+        assert set(tree["error"]) == {"message", "type", "param", "code"}
+        assert answer.headers.get("retry-after") == ("9" if status == 429 else None)
+        await answer.aclose()
+        _sent(house, vendor)
+
+    house.run(main())
+
+
+@both_vendors
+@pytest.mark.parametrize("mode", ["cut", "polite_cut", "error_event"])
+def test_a_stream_that_was_cut_short_does_not_look_complete(
+    house: House, vendor: str, mode: str
+) -> None:
+    async def main() -> None:
+        answer = await house.cloud.send(house.call(vendor, mode, STREAM))
+        seen = b""
+        with pytest.raises(UpstreamClosed) as caught:
+            async for piece in answer.chunks():
+                seen += piece
+        await answer.aclose()
+        assert caught.value.after_first_byte
+        assert b"Hel" in seen
+        assert b'"stop"' not in seen
+        assert b"[DONE]" not in seen
+
+    house.run(main())
+
+
+FAILURES = {
+    "redirect": UpstreamProtocolError,
+    "garbage": UpstreamProtocolError,
+    "closed": UpstreamClosed,
+}
+
+
+@both_vendors
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("mode", list(FAILURES))
+def test_a_destination_that_fails_is_that_failure(
+    house: House, vendor: str, mode: str, *, stream: bool
+) -> None:
+    with pytest.raises(ProviderError) as caught:
+        house.run(house.cloud.send(house.call(vendor, mode, STREAM if stream else ASK)))
+    assert type(caught.value) is FAILURES[mode]
+    assert not caught.value.after_first_byte
+    # Our client may ask a second time where a kept connection closes, as it does everywhere.
+    assert len(house.servers[vendor].received) <= (2 if mode == "closed" else 1)
+
+
+@both_vendors
+def test_a_silent_vendor_is_a_time_out(house: House, vendor: str) -> None:
+    asked = house.call(vendor, "slow_first_byte", first_byte_timeout_s=0.05)
+    with pytest.raises(UpstreamTimeout):
+        house.run(house.cloud.send(asked))
+
+
+@both_vendors
+def test_a_client_that_leaves_reaches_the_vendor(house: House, vendor: str) -> None:
+    async def main() -> None:
+        answer = await house.cloud.send(house.call(vendor, "stall", STREAM))
+        assert b"Hel" in await anext(answer.chunks())
+        await answer.aclose()
+        await house.servers[vendor].client_gone.wait()
+
+    house.run(main())
+
+
+@both_vendors
+def test_a_client_that_leaves_before_the_answer_reaches_the_vendor(
+    house: House, vendor: str
+) -> None:
+    async def main() -> None:
+        server = house.servers[vendor]
+        asked = house.call(vendor, "slow_first_byte")
+        server.arrived.clear()
+        waiting = asyncio.ensure_future(house.cloud.send(asked))
+        await server.arrived.wait()
+        waiting.cancel()
+        await asyncio.gather(waiting, return_exceptions=True)
+        await server.client_gone.wait()
+
+    house.run(main())
+
+
+def test_a_body_cannot_choose_where_it_goes(house: House) -> None:
+    async def main() -> None:
+        async with FaultServer() as elsewhere:
+            body = {
+                **ASK,
+                "api_base": elsewhere.base_url,
+                "base_url": elsewhere.base_url,
+                "api_key": "other",
+                "fallbacks": [{"model": "openai/x", "api_base": elsewhere.base_url}],
+                "extra_headers": {"x-evil": "1"},
+                "custom_llm_provider": "openai",
+                "mock_response": "mocked",
+                "num_retries": 3,
+                "user": "someone",
+                "metadata": {"who": "someone"},
+            }
+            status, tree = await house.answer(house.call("anthropic", body=body))
+            assert status == 200
+            assert tree["choices"][0]["message"]["content"] == "Hello there"
+            assert not elsewhere.connections
+        sent = house.servers["anthropic"].received[0]
+        assert sent.header("x-api-key") == "vendor-key"
+        assert sent.header("x-evil") is None
+        assert sent.header("user-agent") == "sluice"
+        assert b"someone" not in sent.body
+
+    house.run(main())
+
+
+@both_vendors
+def test_a_remote_image_is_not_fetched_by_us(house: House, vendor: str) -> None:
+    async def main() -> None:
+        async with FaultServer() as elsewhere:
+            url = f"http://127.0.0.1:{elsewhere.port}/picture.png"
+            part = {"type": "image_url", "image_url": {"url": url}}
+            body = {"messages": [{"role": "user", "content": [part]}]}
+            status, _ = await house.answer(house.call(vendor, body=body))
+            assert not elsewhere.connections
+            # Refused, or handed to the vendor as an address; policy forbids the latter.
+            assert status in {200, 400}
+
+    house.run(main())
+
+
+@both_vendors
+def test_the_vendor_s_address_is_judged(house: House, vendor: str) -> None:
+    asked = house.call(vendor, options={"allow_private": "no"})
+    with pytest.raises(AddressRefused, match="allow_private"):
+        house.run(house.cloud.send(asked))
+    asked = house.call(vendor, base_url="http://169.254.169.254/v1beta")
+    with pytest.raises(AddressRefused, match="never used"):
+        house.run(house.cloud.send(asked))
+    assert not house.servers[vendor].received
+
+
+def test_a_name_is_looked_up_through_the_guard(house: House) -> None:
+    port = house.servers["anthropic"].port
+    asked = house.call("anthropic", base_url=f"http://localhost:{port}/ok")
+    # Whether ::1 answers depends on the machine; that the lookup is allowed does not.
+    status, _ = house.run(house.answer(asked))
+    assert status == 200
+
+
+def test_a_parameter_the_vendor_does_not_have_is_refused_or_dropped(house: House) -> None:
+    body = {**ASK, "logit_bias": {"1": 1}}
+    status, tree = house.run(house.answer(house.call("anthropic", body=body)))
+    assert status == 400
+    assert "logit_bias" in tree["error"]["message"]
+    assert not house.servers["anthropic"].received
+    asked = house.call("anthropic", body=body, options={"drop_params": "yes"})
+    status, _ = house.run(house.answer(asked))
+    assert status == 200
+
+
+def test_gemini_serves_embeddings(house: House) -> None:
+    body = {"input": ["a", "b"]}
+    status, tree = house.run(house.answer(house.call("gemini", body=body, path="/embeddings")))
+    assert status == 200
+    assert [item["embedding"] for item in tree["data"]] == [[0.5, 0.0], [0.5, 1.0]]
+    packed = {**body, "encoding_format": "base64"}
+    _, tree = house.run(house.answer(house.call("gemini", body=packed, path="/embeddings")))
+    assert tree["data"][0]["embedding"] == "AAAAPwAAAAA="
+
+
+def test_a_path_that_vendors_do_not_serve_is_not_found(house: House) -> None:
+    status, _ = house.run(house.answer(house.call("gemini", path="/completions")))
+    assert status == 404
+
+
+def test_a_permit_violation_sends_nothing(house: House) -> None:
+    asked = replace(house.call("anthropic"), permit=permit())
+    with pytest.raises(PermitViolation):
+        house.run(house.cloud.send(asked))
+    assert not house.servers["anthropic"].received
+
+
+def test_a_deployment_without_a_dialect_is_refused(house: House) -> None:
+    asked = house.call("anthropic", options={"litellm_provider": ""})
+    with pytest.raises(RequestRefused, match="litellm_provider"):
+        house.run(house.cloud.send(asked))
+
+
+def test_sixty_four_calls_at_once_lose_nothing(house: House) -> None:
+    async def main() -> None:
+        calls = [house.call("anthropic", body=STREAM if at % 2 else ASK) for at in range(64)]
+
+        async def one(asked: Call) -> None:
+            if asked.stream:
+                assert len(await house.events(asked)) > 3
+            else:
+                assert (await house.answer(asked))[0] == 200
+
+        await asyncio.gather(*(one(asked) for asked in calls))
+        assert len(house.servers["anthropic"].received) == 64
+
+    house.run(main())
+
+
+def test_the_child_is_private_and_silent(house: House) -> None:
+    house.run(house.answer(house.call("anthropic")))
+    assert house.process.socket.parent.stat().st_mode & 0o777 == 0o700
+    proc = Path(f"/proc/{house.process.pid}")
+    if not proc.exists():
+        pytest.skip("no /proc on this system")
+    for descriptor in ("1", "2"):
+        assert (proc / "fd" / descriptor).readlink() == Path(os.devnull)
+    environment = (proc / "environ").read_bytes()
+    assert b"HTTP_PROXY" not in environment
+    assert b"vendor-key" not in environment
+    assert b"LITELLM_LOCAL_MODEL_COST_MAP=True" in environment
+
+
+@pytest.mark.slow
+def test_a_translator_that_died_is_started_again(house: House) -> None:
+    async def main() -> None:
+        await house.answer(house.call("anthropic"))
+        first = house.process.pid
+        assert first is not None
+        os.kill(first, signal.SIGKILL)
+        while house.process.pid is not None:  # noqa: ASYNC110 - the system tells no event
+            await asyncio.sleep(0.01)
+        status, _ = await house.answer(house.call("anthropic"))
+        assert status == 200
+        assert house.process.pid != first
+
+    house.run(main())
+
+
+def test_a_directory_that_others_may_read_is_refused(tmp_path: Path) -> None:
+    tmp_path.chmod(0o755)
+
+    async def main() -> None:
+        process = TranslatorProcess(tmp_path / "s")
+        with pytest.raises(ConnectFailed, match="mode 700"):
+            await process.ensure()
+        await process.aclose()
+
+    asyncio.run(main())
+
+
+def test_a_translator_that_cannot_start_says_so(tmp_path: Path) -> None:
+    async def main() -> None:
+        process = TranslatorProcess(tmp_path / "run" / "s", environment={"PYTHONHOME": "/nowhere"})
+        for _ in range(2):  # the second one without a second start
+            with pytest.raises(ConnectFailed):
+                await process.ensure()
+        assert process.pid is None
+        await process.aclose()
+
+    asyncio.run(main())
