@@ -18,6 +18,7 @@ from gateway.protocol.errors import FailClosed
 from gateway.providers.calls import Provider
 from gateway.providers.litellm_cloud import LiteLLMCloud
 from gateway.providers.openai_compatible import OpenAICompatible
+from gateway.providers.translator_process import TranslatorProcess
 from gateway.snapshot.source import PolledSnapshot
 from gateway.usage.leases import LeaseGate
 
@@ -50,7 +51,9 @@ class Runtime:
         self._sockets = tempfile.TemporaryDirectory(prefix="sluice-")
         self._providers = {
             "openai_compatible": OpenAICompatible(),
-            "litellm_cloud": LiteLLMCloud(socket_path=Path(self._sockets.name) / "translator.sock"),
+            "litellm_cloud": LiteLLMCloud(
+                TranslatorProcess(Path(self._sockets.name) / "translator.sock")
+            ),
         }
         self.gateway = Gateway(
             snapshots=self._snapshots,
