@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from django.conf import settings
 
 from tests.support.sluice import Sluice
 
@@ -27,3 +28,11 @@ def sluice_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sluice]:
         yield server.start()
     finally:
         server.stop()
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """SQLite in a file: a database in memory refuses a second thread instead of making it wait."""
+    if settings.EMBEDDED and not settings.DATABASES["default"]["TEST"]["NAME"]:
+        path = Path(tmp_path_factory.mktemp("database")) / "test.sqlite3"
+        settings.DATABASES["default"]["TEST"]["NAME"] = str(path)
