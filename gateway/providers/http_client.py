@@ -80,7 +80,7 @@ class HttpClient:
         pool = self._pool
         if pool is None:
             pool = self._pool = Pool(idle_limit_s=self._idle_limit_s)
-        connection = pool.take(target)
+        connection = pool.take(target.key)
         if connection is not None:
             try:
                 return await _head_of(connection.start(head, body, times))
@@ -156,14 +156,14 @@ class HttpClient:
 
     def _new(self, target: AnyTarget, pool: Pool) -> Connection:
         def lost(connection: Connection) -> None:
-            pool.discard(target, connection)
+            pool.discard(target.key, connection)
             self._all.discard(connection)
             if not self._all and self._drained is not None and not self._drained.done():
                 self._drained.set_result(None)
 
         return Connection(
             on_open=self._all.add,
-            on_free=lambda free: pool.put(target, free),
+            on_free=lambda free: pool.put(target.key, free),
             on_lost=lost,
             kept_headers=self._kept_headers,
             buffer_limit=self._buffer_bytes,

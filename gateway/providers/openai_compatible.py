@@ -1,15 +1,21 @@
 """Servers that speak OpenAI's dialect: vLLM, Ollama, llama.cpp, GPT4All, any OpenAI-shaped cloud.
 
 Sends what it was given, to where the permit says, with a fixed set of headers; the answer passes
-through as bytes. Knows no model, reads no body (unless the destination names a dialect).
+through as bytes. Knows no model, reads no body, unless the destination names a dialect
+(`gateway.providers.dialects`).
+
+Options of a destination: `dialect`, and `allow_private` ("yes": a zone other than on_prem may have
+a private address).
 """
 
-from gateway.providers.calls import Answer, Call, Destination
+from gateway.providers.calls import Answer, Call, Destination, RequestRefused
 from gateway.providers.connection import Times
+from gateway.providers.dialects import BODIES, answer_in, body_in, is_ollama_cloud
 from gateway.providers.http_client import HttpClient
 from gateway.providers.permit_check import Clock, check_permit, utc_now
 from gateway.providers.request_head import header_line, request_line
 from gateway.providers.targets import Target, target_of
+from policies.engine.facts import Zone
 
 _MOST_PREPARED = 256  # destinations remembered; the snapshot replaces them when they change
 
@@ -20,10 +26,21 @@ class _Prepared:
     `destination` is kept so that its identity stays its own while this entry lives.
     """
 
-    __slots__ = ("destination", "fixed", "prefix", "target", "times")
+    __slots__ = ("destination", "dialect", "fixed", "prefix", "target", "times")
 
     def __init__(self, destination: Destination) -> None:
         self.destination = destination
+        if destination.zone is Zone.ON_PREM and is_ollama_cloud(destination.upstream_model):
+            raise RequestRefused(
+                f"deployment {destination.deployment}: Ollama forwards this model to ollama.com, "
+                "so its zone cannot be on_prem"
+            )
+        self.dialect = destination.options.get("dialect", "")
+        if self.dialect and self.dialect not in BODIES:
+            raise RequestRefused(
+                f"deployment {destination.deployment}: option dialect must be one of "
+                + ", ".join(BODIES)
+            )
         target, self.prefix = target_of(destination)
         self.target: Target = target
         self.times = Times(destination.first_byte_timeout_s, destination.idle_timeout_s)
@@ -49,6 +66,8 @@ class OpenAICompatible:
         statuses of 400 and above are answers."""
         check_permit(call, now=self._clock())
         prepared = self._prepare(call.destination)
+        dialect = prepared.dialect
+        body = body_in(dialect, call.body) if dialect else call.body
         head = b"".join(
             (
                 request_line("POST", prepared.prefix + call.path),
@@ -57,16 +76,20 @@ class OpenAICompatible:
                 if call.stream
                 else b"accept: application/json\r\n",
                 header_line("x-request-id", call.request_id),
-                b"content-length: %d\r\n\r\n" % len(call.body),
+                b"content-length: %d\r\n\r\n" % len(body),
             )
         )
-        return await self._client.send(
+        answer = await self._client.send(
             prepared.target,
             head,
-            call.body,
+            body,
             times=prepared.times,
             connect_timeout_s=call.destination.connect_timeout_s,
         )
+        if not dialect:
+            return answer
+        model = call.destination.upstream_model
+        return await answer_in(dialect, answer, stream=call.stream, model=model)
 
     async def aclose(self) -> None:
         """Close every connection."""

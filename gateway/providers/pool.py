@@ -5,7 +5,6 @@ that moment is lost. So connections wait here for less time than any server we k
 """
 
 import asyncio
-from collections.abc import Hashable
 
 from gateway.providers.connection import Connection
 
@@ -18,12 +17,12 @@ class Pool:
     __slots__ = ("_idle", "_idle_limit_s", "_loop", "_sweeper")
 
     def __init__(self, *, idle_limit_s: float) -> None:
-        self._idle: dict[Hashable, list[Connection]] = {}
+        self._idle: dict[str, list[Connection]] = {}
         self._idle_limit_s = idle_limit_s
         self._loop = asyncio.get_running_loop()
         self._sweeper: asyncio.TimerHandle | None = None
 
-    def take(self, key: Hashable) -> Connection | None:
+    def take(self, key: str) -> Connection | None:
         """A connection that is open as far as can be seen, or None."""
         idle = self._idle.get(key)
         if not idle:
@@ -36,7 +35,7 @@ class Pool:
             connection.cut()
         return None
 
-    def put(self, key: Hashable, connection: Connection) -> None:
+    def put(self, key: str, connection: Connection) -> None:
         """Keep a connection for the next request."""
         idle = self._idle.setdefault(key, [])
         if len(idle) >= MOST_IDLE:
@@ -46,7 +45,7 @@ class Pool:
         if self._sweeper is None:
             self._sweeper = self._loop.call_later(self._idle_limit_s, self._sweep)
 
-    def discard(self, key: Hashable, connection: Connection) -> None:
+    def discard(self, key: str, connection: Connection) -> None:
         """Forget a connection that has ended."""
         idle = self._idle.get(key)
         if idle and connection in idle:

@@ -127,4 +127,4 @@ def test_destinations_that_are_judged_differently_never_share_connections() -> N
     on_prem, _ = target_of(destination("http://127.0.0.1:8000"))
     other, _ = target_of(destination("http://127.0.0.1:8000", networks=()))
     vendor, _ = target_of(_vendor("http://127.0.0.1:8000", {"allow_private": "yes"}))
-    assert len({on_prem, other, vendor}) == 3
+    assert len({on_prem.key, other.key, vendor.key}) == 3
