@@ -1,0 +1,108 @@
+"""A real vLLM server as a process, on the CPU, with one of the tiny models."""
+
+import contextlib
+import os
+import re
+import signal
+import subprocess
+import urllib.request
+from pathlib import Path
+from threading import Event
+from time import monotonic
+
+ROOT = Path(__file__).resolve().parents[2]
+VENV = ROOT / ".venv-vllm"
+MODELS = VENV / "models"
+START_S = 240.0  # 25 s each on two quiet cores, several times that side by side
+_opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+
+def installed() -> bool:
+    """Whether `.ci/install-live` has run to its end."""
+    return (VENV / "installed").exists()
+
+
+class ModelServer:
+    """One vLLM. `name` is the deployment's; `model` the folder under `.venv-vllm/models`."""
+
+    def __init__(self, *, name: str, model: str, port: int, folder: Path) -> None:
+        self.name = name
+        self.model = f"tiny-{model}"
+        self.url = f"http://127.0.0.1:{port}"
+        self.log = folder / f"{name}.log"
+        positions, chat = ("512", True) if model == "llama" else ("128", False)
+        command = [
+            *(str(VENV / "bin/vllm"), "serve", str(MODELS / model)),
+            *("--served-model-name", self.model, "--host", "127.0.0.1", "--port", str(port)),
+            *("--dtype", "float32", "--enforce-eager", "--max-model-len", positions),
+            *("--max-num-seqs", "16", "--kv-cache-memory-bytes", str(64 * 1024 * 1024)),
+            *("--gpu-memory-utilization", "0.1"),  # on the CPU: of the machine's memory
+        ]
+        if chat:
+            command += ["--enable-auto-tool-choice", "--tool-call-parser", "hermes"]
+        environment = {
+            # Nothing is inherited: no proxies, no hub, no credentials.
+            "PATH": f"{VENV / 'bin'}:/usr/local/bin:/usr/bin:/bin",
+            "HOME": str(folder),
+            "LANG": "C.UTF-8",
+            "HF_HUB_OFFLINE": "1",
+            "VLLM_NO_USAGE_STATS": "1",
+            "VLLM_CACHE_ROOT": str(VENV / "cache"),  # kept: later starts are quicker
+            "VLLM_CPU_OMP_THREADS_BIND": "nobind",
+            "OMP_NUM_THREADS": "1",
+        }
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(
+                command,
+                cwd=folder,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,  # its workers are ended with it, as one group
+            )
+
+    @property
+    def base_url(self) -> str:
+        return f"{self.url}/v1"
+
+    def wait_ready(self, *, until: float) -> None:
+        """Wait for it to serve; fails with the end of its log at `until` (monotonic) or when it
+        ended."""
+        while True:
+            with contextlib.suppress(OSError):
+                if _get(f"{self.url}/health") is not None:
+                    return
+            assert self._process.poll() is None, self._tail()
+            assert monotonic() < until, f"{self.name} is not ready: {self._tail()}"
+            Event().wait(0.2)
+
+    def metric(self, name: str, **labels: str) -> float:
+        """A counter or gauge, summed over the series that have `labels`. 0 once it is dead."""
+        try:
+            text = _get(f"{self.url}/metrics")
+        except OSError:
+            return 0.0
+        total = 0.0
+        for line in text.splitlines():
+            found = re.fullmatch(re.escape(f"vllm:{name}") + r"(?:\{(.*)\})? (\S+)", line)
+            if found and all(
+                f'{key}="{value}"' in (found[1] or "") for key, value in labels.items()
+            ):
+                total += float(found[2])
+        return total
+
+    def kill(self) -> None:
+        """End it at once, its workers too. May be called again."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait(30)
+
+    def _tail(self) -> str:
+        return self.log.read_text(errors="replace")[-4000:]
+
+
+def _get(url: str) -> str:
+    with _opener.open(url, timeout=10) as answer:
+        body: bytes = answer.read()
+        return body.decode()
