@@ -11,6 +11,7 @@ import unicodedata
 from bisect import bisect_right
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from urllib.parse import unquote
 
 from policies.classification.spans import SEPARATOR, Trigger
@@ -108,12 +109,31 @@ class _FoldTable(dict[int, str | int]):
 
 
 _FOLD_TABLE = _FoldTable()
-# Everything outside ASCII but the letters and signs of Latin-1 that stand for themselves.
-_TO_FOLD = re.compile("[^\x00-\x7f\xa1-\xac\xae-\xb1\xb4-\xb8\xba-\xff]+")
+# Characters outside ASCII that are read as they stand: letters of Latin-1 and of the larger
+# scripts, and common signs. Leaving them out keeps ordinary text of any language fast.
+AS_THEY_STAND = (
+    "\xa1-\xa7\xa9\xab\xac\xae\xb0\xb1\xb6\xb7\xbb\xbf-\xff"
+    "\u0100-\u0131\u0134-\u013e\u0141-\u0148\u014a-\u017e"  # Latin Extended-A
+    "\u0391-\u03a1\u03a3-\u03c9"  # Greek
+    "\u0400-\u0482\u048a-\u052f"  # Cyrillic
+    "\u05d0-\u05ea\u0621-\u063a\u0641-\u064a"  # Hebrew, Arabic
+    "\u0904-\u0939\u0e01-\u0e30"  # Devanagari, Thai
+    "\u2018-\u2023\u2030-\u2032\u2039-\u203b\u20a0-\u20a7\u20a9-\u20bf\u2190-\u21ff"
+    "\u2500-\u25ff\u2705\u2713\u2714\u3001-\u3003\u3008-\u3011"
+    "\u3041-\u3096\u30a1-\u30fa\u30fc-\u30fe\u4e00-\u9fff\uac00-\ud7a3"
+)
+_TO_FOLD = re.compile(f"[^\\x00-\\x7f{AS_THEY_STAND}]+")
 _ALNUM = re.compile(r"[0-9A-Za-z@]")
 
 # Latin-1 characters that `fold` changes; wakes it where a text has nothing beyond Latin-1.
-LATIN_SPECIALS = Trigger(r"[\x80-\xa0\xad\xb2\xb3\xb9]", once=True)
+LATIN_SPECIALS = Trigger(r"[\x80-\xa0\xa8\xaa\xad\xaf\xb2-\xb5\xb8-\xba\xbc-\xbe]", once=True)
+
+
+def _fold_run(run: str) -> str:
+    return unicodedata.normalize("NFKC", run).translate(_FOLD_TABLE)
+
+
+_fold_short = lru_cache(maxsize=4096)(_fold_run)
 
 
 def fold(parent: Reading) -> tuple[Reading | None, bool]:
@@ -124,7 +144,7 @@ def fold(parent: Reading) -> tuple[Reading | None, bool]:
     def read(match: re.Match[str]) -> str:
         nonlocal lossy
         run = match[0]
-        folded = unicodedata.normalize("NFKC", run).translate(_FOLD_TABLE)
+        folded = _fold_short(run) if len(run) < 5 else _fold_run(run)
         if folded != run and (len(folded) < len(run) or _ALNUM.search(folded)):
             lossy = True
         return folded

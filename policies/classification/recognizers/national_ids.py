@@ -45,7 +45,7 @@ _ES_NIE = compile_text(
     re.IGNORECASE,
 )
 _IT_CODE = compile_text(
-    r"""(?<![A-Za-z0-9]) [A-Z]{3} [ -]? [A-Z]{3} [ -]? [0-9L-NP-V]{2} [A-EHLMPR-T] [0-9L-NP-V]{2}
+    r"""(?<![A-Za-z0-9]) [A-Z]{3} [ -]? [A-Z]{3} [ -]? \d[0-9L-NP-V] [A-EHLMPR-T] [0-9L-NP-V]{2}
         [ -]? [A-Z] [0-9L-NP-V]{3} [ -]? [A-Z] (?![A-Za-z0-9])""",
     re.IGNORECASE,
 )
@@ -197,6 +197,6 @@ RECOGNIZERS = (
         "IT_FISCAL_CODE",
         _IT_CODE,
         _italian,
-        r"[a-z]{3}[ -]?[a-z]{3}[ -]?[0-9l-v]{2}[a-t][0-9l-v]{2}[ -]?[a-z][0-9l-v]{3}[ -]?[a-z]",
+        r"[a-z]{3}[ -]?\d[0-9l-v][a-t][0-9l-v]{2}[ -]?[a-z][0-9l-v]{3}[ -]?[a-z]",
     ),
 )

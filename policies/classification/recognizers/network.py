@@ -95,7 +95,9 @@ RECOGNIZERS = (
         name="network.ipv4",
         classes=_IP_CLASS,
         triggers=(
-            Trigger(r"\d(?:(?:\.|\[\.\]|\(\.\)| \. )\d{1,3}){3}", back=32, ahead=4),
+            Trigger(
+                r"(?:^|[^\w.])(?:\d{1,3}(?:\.|\[\.\]|\(\.\)| \. )){3}\d", back=32, ahead=4
+            ),
         ),
         find=_find_ipv4,
     ),
@@ -103,7 +105,7 @@ RECOGNIZERS = (
         name="network.ipv6",
         classes=_IP_CLASS,
         triggers=(
-            Trigger(r"[0-9a-f]{1,4}:[0-9a-f]{1,4}:[0-9a-f]{1,4}:", back=48, ahead=40, caseless=True),
+            Trigger(r"(?:^|[^\w:.])(?:[0-9a-f]{1,4}:){3}", back=48, ahead=40, caseless=True),
             Trigger(r"::[0-9a-f]", back=48, ahead=40, caseless=True),
             Trigger(r"[0-9a-f]::", back=48, ahead=40, caseless=True),
         ),
@@ -113,7 +115,7 @@ RECOGNIZERS = (
         name="network.mac",
         classes=(("MAC_ADDRESS", "personal"),),
         triggers=(
-            Trigger(r"(?:[0-9a-f]{2}[:-]){5}[0-9a-f]{2}", back=20, ahead=2, caseless=True),
+            Trigger(r"(?:^|[^\w:-])(?:[0-9a-f]{2}[:-]){5}[0-9a-f]{2}", back=20, ahead=2, caseless=True),
             Trigger(r"(?:[0-9a-f]{4}\.){2}[0-9a-f]{4}", back=16, ahead=2, caseless=True),
         ),
         find=_find_mac,

@@ -49,7 +49,7 @@ _PHONE_WORDS = compile_text(
         | (?:cell|mobile|phone|fax|handy|mobil|contact)[ _-]?(?:no|nr|num\w{0,4}|phone)?
         | whatsapp | sms | call | calling | dial | ring | rufnummer | rufen | anrufen | m[oó]vil
         | cellulare | portable | appelez | gsm | bel | llama\w{0,3} | chiama\w{0,3} ) )
-        [^\d\n]{0,24} \Z""",
+        [^\d\n]{0,20} \Z""",
     re.IGNORECASE,
 )
 _DATE = re.compile(r"\(?0\d([./-])\d\d\1(?:19|20)\d\d", re.ASCII)
@@ -109,16 +109,7 @@ RECOGNIZERS = (
     Recognizer(
         name="contact.phone_named",
         classes=_CLASSES,
-        triggers=(
-            Trigger(
-                r"(?:phone|tel[e.: ]|t.{1,2}l.{1,2}phone|fax|mobile?|cell|handy|m.{1,2}vil|whatsapp"
-                r"|sms|call|dial|ring|nummer|rufen|cellulare|portable|appelez|gsm|\bbel\b|llama"
-                r"|chiama|contact|\btel)[^\d\n]{0,30}\d{3}",
-                back=8,
-                ahead=24,
-                caseless=True,
-            ),
-        ),
+        triggers=(NINE_DIGITS, Trigger(r"\d{3}[ .-]\d{4}", back=16, ahead=8)),
         find=_find_named,
     ),
 )
