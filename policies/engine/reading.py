@@ -225,7 +225,9 @@ def _time(place: Place, known: KnownNames) -> r.Condition:
     end = _clock(fields.get("to"))
     if end is not None and end == (start or time(0)):
         fields["to"].refuse("The window is empty.", "Let `to` differ from `from`.")
-    zone = fields["timezone"].text(what="a time zone such as Europe/Berlin") if fields else None
+    zone = None
+    if "timezone" in fields:
+        zone = fields["timezone"].text(what="a time zone such as Europe/Berlin")
     if zone is not None and not _zone_is_known(zone):
         fields["timezone"].refuse(
             f"There is no time zone {zone[:80]!r}.", "Use an IANA name such as Europe/Berlin."

@@ -1,7 +1,7 @@
 """Labels only ever rise."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from policies.engine.labels import DEFAULT_MINIMUMS, PUBLIC, Label, Sensitivity, Taxonomy
@@ -12,8 +12,10 @@ LABELS = st.builds(
     st.frozensets(st.sampled_from([*DEFAULT_MINIMUMS, "unheard_of"])),
 )
 JOIN = Taxonomy().join
+quick = settings(max_examples=60, derandomize=True, database=None, deadline=None)
 
 
+@quick
 @given(st.lists(LABELS, max_size=4))
 def test_a_join_dominates_each_of_its_parts_and_every_minimum(labels: list[Label]) -> None:
     joined = JOIN(labels)
@@ -25,6 +27,7 @@ def test_a_join_dominates_each_of_its_parts_and_every_minimum(labels: list[Label
     assert joined.categories == frozenset().union(*(label.categories for label in labels))
 
 
+@quick
 @given(LABELS, LABELS, LABELS)
 def test_joining_is_the_same_in_any_order_and_grouping(a: Label, b: Label, c: Label) -> None:
     assert JOIN([a, b, c]) == JOIN([c, a, b]) == JOIN([a, JOIN([b, c])])
