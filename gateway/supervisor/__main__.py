@@ -117,7 +117,7 @@ def worker_command() -> list[str]:
     return [
         *[PYTHON, "-m", "celery", "--app", "gateway.celery", "worker", "--beat"],
         *["--schedule", str(schedule), "--concurrency", "1", "--loglevel", "WARNING"],
-        *["--without-gossip", "--without-mingle"],
+        *["--without-gossip", "--without-mingle", "--quiet"],
     ]
 
 

@@ -1,5 +1,6 @@
 """Before anything is served: the database, the first admin, the configuration."""
 
+import io
 import json
 import os
 import sys
@@ -23,7 +24,8 @@ class Prepared:
 def prepare(demo_urls: Mapping[str, str]) -> Prepared:
     """Check, migrate, make the first admin once, point the demo deployments at today's ports,
     apply `SLUICE_CONFIG`. Exits with the reason when the configuration is bad."""
-    call_command("check", verbosity=0)
+    # Prints only what is wrong.
+    call_command("check", verbosity=0, stdout=io.StringIO())
     call_command("migrate", interactive=False, verbosity=0)
     made = None
     if demo_urls:

@@ -15,9 +15,9 @@ import django
 
 django.setup()
 
-from django.conf import settings
-from django.core.management import call_command
-from django.core.management.base import CommandError
+from django.conf import settings  # noqa: E402 -- after setup
+from django.core.management import call_command  # noqa: E402
+from django.core.management.base import CommandError  # noqa: E402
 
 
 def back_up() -> Path | None:
