@@ -61,3 +61,11 @@ class Upstream:
         """Let go of requests that a mode holds back."""
         self._loop.call_soon_threadsafe(self.server.release.set)
         self._loop.call_soon_threadsafe(self.server.release.clear)
+
+    def left(self, *, within_s: float) -> bool:
+        """Whether the client of a waiting request went away in time."""
+        gone = asyncio.run_coroutine_threadsafe(self.server.client_gone.wait(), self._loop)
+        try:
+            return gone.result(within_s)
+        except TimeoutError:
+            return False

@@ -220,7 +220,9 @@ models.addEventListener("click", (event) => {
   if (event.detail > 0 && event.target.closest(".option")) setTimeout(() => models.hidePopover(), 90);
 });
 models.addEventListener("keydown", (event) => {
-  if (event.key === "Enter") models.hidePopover();
+  if (event.key !== "Enter") return;
+  event.preventDefault(); // else the button that gets the focus back is pressed by the same key
+  models.hidePopover();
 });
 models.addEventListener("toggle", (event) => {
   if (event.newState === "open") $("input:checked", models)?.focus();

@@ -1,6 +1,6 @@
 // A model's words as page elements. Every element is made here, every text goes in as text: there
-// is no path from a reply to markup. Understands fences, headings, lists, quotes, `code`, **strong**
-// and *emphasis*; all else stays as it was written.
+// is no path from a reply to markup. Understands fences, bare JSON, headings, lists, quotes, `code`,
+// **strong** and *emphasis*; all else stays as it was written.
 
 import { copyOf, copyText, slot } from "./dom.js";
 
@@ -61,6 +61,7 @@ const block = (lines) => {
     const closed = lines.length > 1 && lines.at(-1).trim().startsWith(opening[1]);
     return [fence(opening[2], lines.slice(1, closed ? -1 : undefined))];
   }
+  if (lines.length > 1 && /^[[{]$/.test(lines[0])) return [fence("json", lines)];
   const heading = /^(#{1,6})\s+(.*)$/.exec(lines[0]);
   if (heading) {
     const title = element(`h${Math.min(heading[1].length + 2, 5)}`, ...inline(heading[2]));

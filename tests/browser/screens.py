@@ -1,0 +1,72 @@
+"""What people see and do on the pages, by the names that screen readers read."""
+
+import re
+
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Locator, Page, expect
+
+IBAN_TEXT = "Please pay to IBAN DE89 3704 0044 0532 0130 00 by Friday."
+CLEAN_TEXT = "Name three uses of a canal lock."
+
+
+class Screens:
+    """One page and the words to drive it."""
+
+    def __init__(self, page: Page) -> None:
+        self.page = page
+        self.composer = page.get_by_label("Message", exact=True)
+        self.lens = page.get_by_role("button", name="Before sending:")
+        self.reason = page.locator("#reason")
+        self.send_button = page.get_by_role("button", name="Send", exact=True)
+        self.stop_button = page.get_by_role("button", name="Stop", exact=True)
+
+    def sign_in(self, email: str, password: str) -> None:
+        self.page.goto("/login/")
+        self.page.get_by_label("E-mail").fill(email)
+        self.page.get_by_label("Password").fill(password)
+        self.page.get_by_role("button", name="Sign in").click()
+        expect(self.composer).to_be_focused()
+
+    def choose(self, model: str) -> None:
+        self.page.get_by_role("button", name="Choose a model").click()
+        self.page.locator(".option").filter(has=self.page.locator(f"input[value={model}]")).click()
+        expect(self.page.locator("#pick-name")).to_have_text(model)
+        expect(self.page.locator("#models")).to_be_hidden()
+
+    def write(self, text: str) -> None:
+        self.composer.fill(text)
+
+    def send(self, text: str) -> None:
+        self.write(text)
+        self.composer.press("Enter")
+
+    def expect_badge(self, kind: str) -> None:
+        """The badge before sending; `kind` as in `frontend.badges`."""
+        expect(self.lens.locator(".badge")).to_have_attribute("data-badge", kind)
+        expect(self.lens).not_to_have_attribute("data-stale", "")
+
+    @property
+    def replies(self) -> Locator:
+        """The replies, each with its receipt."""
+        return self.page.locator("article.reply")
+
+    @property
+    def people(self) -> Locator:
+        """What people wrote."""
+        return self.page.locator("article.person")
+
+    def receipt(self, at: int = -1) -> Locator:
+        """The receipt of a reply, once it is complete."""
+        receipt = (self.replies.last if at == -1 else self.replies.nth(at)).locator(".receipt")
+        expect(receipt.locator("[data-slot=done]")).to_be_visible()
+        return receipt
+
+    def announced(self, words: str) -> None:
+        """What a screen reader is told."""
+        expect(self.page.locator("#say")).to_have_text(re.compile(words))
+
+    def expect_accessible(self) -> None:
+        """axe finds nothing; moving parts are let come to rest first."""
+        self.page.evaluate("Promise.all(document.getAnimations().map((each) => each.finish()))")
+        found = Axe().run(self.page)
+        assert found.violations_count == 0, found.generate_report()
