@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from operator import attrgetter, itemgetter
 from typing import Any, Final
 
 import msgspec
@@ -19,8 +20,8 @@ from django.db.models import QuerySet
 from gateway.audit.chain import CONTROL_WRITER
 from gateway.audit.columns import DECISION_COLUMNS, OUTCOME_COLUMNS
 from gateway.audit.models import AuditEvent, RequestRecord
+from gateway.audit.pages import in_pages
 
-_ROWS: Final = 2000
 _REQUEST_COLUMNS: Final = (
     "decision_id",
     *DECISION_COLUMNS,
@@ -69,11 +70,11 @@ def export(selection: Selection, *, format: ExportFormat) -> Iterator[str]:
         requests = _selected(RequestRecord.objects.all(), selection)
         if format is ExportFormat.CSV:
             return _csv(requests, _REQUEST_COLUMNS)
-        return map(_request_line, requests.iterator(chunk_size=_ROWS))
+        return map(_request_line, in_pages(requests, by="pk", key=attrgetter("pk")))
     events = _selected(AuditEvent.objects.all(), selection)
     if format is ExportFormat.CSV:
         return _csv(events, _EVENT_COLUMNS)
-    return map(_event_line, events.iterator(chunk_size=_ROWS))
+    return map(_event_line, in_pages(events, by="pk", key=attrgetter("pk")))
 
 
 def _selected(rows: QuerySet[Any], selection: Selection) -> QuerySet[Any]:
@@ -83,7 +84,7 @@ def _selected(rows: QuerySet[Any], selection: Selection) -> QuerySet[Any]:
         rows = rows.filter(at__lt=selection.until)
     if selection.project:
         rows = rows.filter(project=selection.project)
-    return rows.order_by("pk")
+    return rows
 
 
 def _request_line(row: RequestRecord) -> str:
@@ -129,8 +130,8 @@ def _csv(rows: QuerySet[Any], names: tuple[str, ...]) -> Iterator[str]:
         return buffer.getvalue()
 
     yield line(names)
-    for values in rows.values_list(*names).iterator(chunk_size=_ROWS):
-        yield line(values)
+    for values in in_pages(rows.values_list("pk", *names), by="pk", key=itemgetter(0)):
+        yield line(values[1:])
 
 
 def _cell(value: object) -> str:

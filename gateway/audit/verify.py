@@ -10,6 +10,7 @@ import heapq
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import chain as concatenated
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, Final
 
@@ -30,11 +31,11 @@ from gateway.audit.columns import (
 )
 from gateway.audit.lease import ID_FILE
 from gateway.audit.models import AuditEvent, OutcomeState, RequestRecord, Writer
+from gateway.audit.pages import in_pages
 from gateway.audit.reading import read_chunk
 from gateway.audit.records import DecisionRecord, OutcomeRecord
 from gateway.audit.services import EventBody
 
-_ROWS: Final = 2000
 _ATTEMPTS: Final = 3  # of a writer that the loader moves on meanwhile
 _CHAIN: Final = ("decision_id", "seq", "prev_hash", "hash", "record")
 _OUTCOME_CHAIN: Final = (
@@ -208,14 +209,9 @@ def _requests(row: Writer) -> Iterator[_Link]:
     memory is what was in flight.
     """
     names = (*_CHAIN, *DECISION_COLUMNS, *_OUTCOME_CHAIN, *OUTCOME_COLUMNS)
-    rows = (
-        RequestRecord.objects.filter(writer_id=row.pk, seq__lte=row.last_seq)
-        .order_by("seq")
-        .values_list(*names)
-        .iterator(chunk_size=_ROWS)
-    )
+    rows = RequestRecord.objects.filter(writer_id=row.pk, seq__lte=row.last_seq)
     waiting: list[_Link] = []
-    for values in rows:
+    for values in in_pages(rows.values_list(*names), by="seq", key=itemgetter(1)):
         links = list(_links(values, last_seq=row.last_seq))
         while waiting and waiting[0].seq < values[1]:
             yield heapq.heappop(waiting)
@@ -279,13 +275,9 @@ def _difference(names: Iterator[str], expected: tuple[Any, ...], found: tuple[An
 
 
 def _events(row: Writer) -> Iterator[_Link]:
-    rows = (
-        AuditEvent.objects.filter(seq__lte=row.last_seq)
-        .order_by("seq")
-        .values_list("seq", "prev_hash", "hash", "body", *_EVENT)
-        .iterator(chunk_size=_ROWS)
-    )
-    for seq, prev, hash_, body, *columns in rows:
+    names = ("seq", "prev_hash", "hash", "body", *_EVENT)
+    rows = AuditEvent.objects.filter(seq__lte=row.last_seq).values_list(*names)
+    for seq, prev, hash_, body, *columns in in_pages(rows, by="seq", key=itemgetter(0)):
         yield _Link(seq, prev, hash_, body, f"event {seq}", _event_fault(body, tuple(columns)))
 
 

@@ -4,6 +4,7 @@ import csv
 import io
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from operator import attrgetter
 from pathlib import Path
 from types import ModuleType
 
@@ -19,6 +20,7 @@ from gateway.audit.journal import FileJournal
 from gateway.audit.lease import Lease
 from gateway.audit.loader import Loader
 from gateway.audit.models import RequestRecord
+from gateway.audit.pages import in_pages
 from gateway.audit.records import DecisionRecord
 from gateway.audit.services import register_writer
 from gateway.audit.verify import verify
@@ -144,6 +146,14 @@ def test_an_export_selects_by_time_and_project(loaded: FileJournal) -> None:
     assert ids(Selection()) == ["01", "02", "03", "04", "05", "06"]
     assert ids(Selection(since=since, until=until)) == ["02", "03", "04"]
     assert ids(Selection(since=since, project="research")) == ["03", "05"]
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 5, 6, 7])
+def test_pages_hold_every_row_once_in_order(loaded: FileJournal, size: int) -> None:
+    rows = in_pages(
+        RequestRecord.objects.all(), by="seq", key=attrgetter("seq"), rows_per_page=size
+    )
+    assert [row.seq for row in rows] == [1, 2, 3, 4, 5, 6]
 
 
 def test_a_csv_cell_is_never_a_formula(loaded: FileJournal) -> None:
