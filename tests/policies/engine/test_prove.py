@@ -36,7 +36,7 @@ def test_restricted_never_leaves_on_prem(
     (proof,) = prove(policy, class_labels=classes)
     assert proof.proven
     assert proof.counterexample is None
-    assert proof.checked == proof.states > 1000
+    assert proof.checked == proof.states > 500
     assert proof.sentence == f"Holds: all {proof.states} states of this policy were decided."
 
 
