@@ -2,14 +2,15 @@
 
 import json
 import re
+from typing import Any
 
 import openai
 import pytest
 
 from tests.e2e.conftest import Lab
 
-PRIVATE = [{"role": "user", "content": "Pay 100 to DE89 3704 0044 0532 0130 00"}]
-CLEAN = [{"role": "user", "content": "Pay attention"}]
+PRIVATE: list[Any] = [{"role": "user", "content": "Pay 100 to DE89 3704 0044 0532 0130 00"}]
+CLEAN: list[Any] = [{"role": "user", "content": "Pay attention"}]
 
 
 @pytest.mark.parametrize(

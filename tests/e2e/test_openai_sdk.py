@@ -1,6 +1,7 @@
 """Existing OpenAI SDK code, pointed at Sluice."""
 
 import json
+from typing import Any
 
 import openai
 import pytest
@@ -9,7 +10,7 @@ from tests.e2e.conftest import Lab
 from tests.support.sluice import Sluice
 
 IBAN = "DE89 3704 0044 0532 0130 00"
-HELLO = [{"role": "user", "content": "What is the capital of France?"}]
+HELLO: list[Any] = [{"role": "user", "content": "What is the capital of France?"}]
 
 
 def test_a_clean_prompt_to_auto_goes_to_the_cloud(sluice_server: Sluice) -> None:
