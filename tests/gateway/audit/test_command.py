@@ -59,6 +59,15 @@ def fill(var: Path, writing: ModuleType, *, requests: int) -> str:
     return journal.writer.id
 
 
+def start_loader(var: Path) -> "subprocess.Popen[bytes]":
+    """A loader that is up: it heeds signals and is about to ask for the lease."""
+    loader = subprocess.Popen(manage(var, "audit", "load"), cwd=ROOT, stdout=subprocess.PIPE)
+    assert loader.stdout is not None
+    with loader.stdout as said:
+        assert said.readline().startswith(b"ready to load")
+    return loader
+
+
 def wait_until(met: Callable[[], bool]) -> None:
     """Polls until it is met; the test's own time limit is the end of patience."""
     pause = threading.Event()
@@ -68,7 +77,7 @@ def wait_until(met: Callable[[], bool]) -> None:
 
 @pytest.mark.timeout(60)
 def test_two_loaders_compete_and_each_record_is_there_once(var: Path, writing: ModuleType) -> None:
-    loaders = [subprocess.Popen(manage(var, "audit", "load"), cwd=ROOT) for _ in range(2)]
+    loaders = [start_loader(var) for _ in range(2)]
     writer = fill(var, writing, requests=1500)
     journals = [FileJournal(var / "journal") for _ in range(2)]
     for number in range(5000, 5200):
@@ -91,7 +100,7 @@ def test_a_loader_killed_within_its_work_leaves_each_record_once(
     var: Path, writing: ModuleType
 ) -> None:
     fill(var, writing, requests=6000)
-    loader = subprocess.Popen(manage(var, "audit", "load"), cwd=ROOT)
+    loader = start_loader(var)
     wait_until(lambda: count(var) > 0)
     loader.kill()
     loader.wait()
@@ -108,7 +117,7 @@ def test_a_busy_database_delays_the_loader_and_never_the_journal(
 ) -> None:
     with closing(sqlite3.connect(var / "sluice.sqlite3", isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
-        loader = subprocess.Popen(manage(var, "audit", "load"), cwd=ROOT)
+        loader = start_loader(var)
         wait_until((var / "journal" / "loader.lock").exists)
         fill(var, writing, requests=50)
         other.execute("COMMIT")

@@ -62,6 +62,8 @@ class Command(BaseCommand):
         stop = threading.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: stop.set())
+        self.stdout.write(f"ready to load the journals in {settings.JOURNAL_DIR}")
+        self.stdout.flush()
         loader.run(settings.JOURNAL_DIR, stop=stop)
 
     def _load_once(self) -> None:
