@@ -95,6 +95,7 @@ VENDOR_KEYS = {
 
 # --- Django --------------------------------------------------------------------------------
 INSTALLED_APPS = [
+    "frontend",  # first, so that its templates win over those of the Django admin
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -109,7 +110,6 @@ INSTALLED_APPS = [
     "policies",
     "gateway.snapshot",
     "gateway.admin_api",
-    "frontend",
 ]
 MIDDLEWARE = [
     "frontend.middleware.ContentSecurityPolicyMiddleware",

@@ -96,3 +96,12 @@ def test_the_page_of_one_project_is_remembered(signed_in: SignIn, house: House) 
     client = signed_in("stranger")
     client.get("/p/other/")
     assert client.session["project"] == "other"
+
+
+def test_the_administration_opens_for_staff_and_offers_no_page_that_changes_a_password(
+    signed_in: SignIn,
+) -> None:
+    page = signed_in("admin").get("/admin/")
+    assert page.status_code == 200
+    assert "password_change" not in page.content.decode()
+    assert signed_in("member").get("/admin/").status_code in {302, 403}
