@@ -43,6 +43,7 @@ class Live:
     """A Sluice whose project `live` reaches every model server; a client with a key of it."""
 
     sluice: Sluice
+    api_key: str
     client: openai.OpenAI
     replicas: tuple[ModelServer, ...]
 
@@ -85,6 +86,7 @@ def live(sluice_server: Sluice, model_servers: dict[str, ModelServer]) -> Live:
     sluice_server.settle()
     return Live(
         sluice=sluice_server,
+        api_key=key,
         client=sluice_server.client(key),
         replicas=tuple(model_servers[name] for name in REPLICAS),
     )
