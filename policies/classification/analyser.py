@@ -10,11 +10,11 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 
 from policies.classification.findings import Analysis
-from policies.classification.locate import TooManyHits, hyperscan
+from policies.classification.locate import HAS_HYPERSCAN, TooManyHits
 from policies.classification.plan import shared_locator
 from policies.classification.recognizers import DATA_CLASSES
 from policies.classification.scan import OverBudget, Scan
-from policies.classification.spans import SEPARATOR
+from policies.classification.spans import SEPARATOR, join
 from policies.classification.word_lists import WordList, WordMatcher
 
 # A hundred times what the slowest text of 100 kB takes; a text of many megabytes may exceed it.
@@ -42,7 +42,7 @@ class Analyser:
         clock: Callable[[], float] = time.perf_counter,
         use_hyperscan: bool | None = None,
     ) -> None:
-        hyper = hyperscan is not None if use_hyperscan is None else use_hyperscan
+        hyper = HAS_HYPERSCAN if use_hyperscan is None else use_hyperscan
         self._budget_s = budget_s
         self._clock = clock
         self._locator = shared_locator(hyper=hyper)
@@ -65,10 +65,10 @@ class Analyser:
             return _FAILED
 
     def _analyse(self, texts: list[str]) -> Analysis:
-        joined = SEPARATOR.join(texts)
-        if joined.count(SEPARATOR) >= len(texts):
+        joined = join(texts)
+        if joined.count(SEPARATOR) > len(texts) + 1:
             # The separator within a text would look like the border of two.
-            joined = SEPARATOR.join([text.replace(SEPARATOR, "\x1d") for text in texts])
+            joined = join([text.replace(SEPARATOR, "\x1d") for text in texts])
         started = self._clock()
         ascii_only = joined.isascii()
         hits: list[tuple[int, int]] = []

@@ -17,14 +17,16 @@ _B64 = "A-Za-z0-9+/_-"
 # twelve but not only in front: ordinary long words have none, base64 lacks one in 1 of 20,000.
 _MIXED = "|".join("[a-z]" * n + "[A-Z0-9+]" + f"[{_B64}]" * (10 - n) for n in range(11))
 RUN_TRIGGERS = (
-    Trigger(rf"(?:^|[^{_B64}])[{_B64}](?:{_MIXED})"),
+    Trigger(rf"[^{_B64}][{_B64}](?:{_MIXED})"),
     # 34 31 31 31, 0x34 0x31, 00110100 00110001, 52 49 49 49
     Trigger(r"(?:[0-9A-Fa-f]{2}[ ,:]{1,2}(?:0x|\\x)?){7}[0-9A-Fa-f]{2}", once=True),
     Trigger(r"(?:[01]{8}[ ,]{0,2}){6}[01]{8}", once=True),
     Trigger(r"(?:[0-9]{2,3}[ ,;]{1,2}){8}[0-9]{2}", once=True),
 )
 OPAQUE_TRIGGERS = (
-    Trigger(r"BEGIN PGP MESSAGE|\$ANSIBLE_VAULT;|ENC\[AES|U2FsdGVkX1|BEGIN AGE ENCRYPTED", once=True),
+    Trigger(
+        r"BEGIN PGP MESSAGE|\$ANSIBLE_VAULT;|ENC\[AES|U2FsdGVkX1|BEGIN AGE ENCRYPTED", once=True
+    ),
 )
 
 _RUN = re.compile(rf"[{_B64}]{{12,}}(?:\r?\n[{_B64}]{{4,}})*={{0,2}}", re.ASCII)
@@ -36,8 +38,12 @@ _PAIRS = re.compile(
     r"(?![0-9A-Za-z])",
     re.ASCII,
 )
-_OCTETS = re.compile(r"(?<![0-9A-Za-z])[01]{8}(?:[ ,]{0,2}[01]{8}){6,4096}(?![0-9A-Za-z])", re.ASCII)
-_CODES = re.compile(r"(?<![0-9A-Za-z])[0-9]{2,3}(?:[ ,;]{1,2}[0-9]{2,3}){8,4096}(?![0-9A-Za-z])", re.ASCII)
+_OCTETS = re.compile(
+    r"(?<![0-9A-Za-z])[01]{8}(?:[ ,]{0,2}[01]{8}){6,4096}(?![0-9A-Za-z])", re.ASCII
+)
+_CODES = re.compile(
+    r"(?<![0-9A-Za-z])[0-9]{2,3}(?:[ ,;]{1,2}[0-9]{2,3}){8,4096}(?![0-9A-Za-z])", re.ASCII
+)
 _BYTE = re.compile(r"(?<![0-9A-Fa-f])[0-9A-Fa-f]{2}|(?<=0x)[0-9A-Fa-f]{2}", re.ASCII)
 _NUMBER = re.compile(r"[0-9]+", re.ASCII)
 

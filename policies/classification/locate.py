@@ -5,18 +5,24 @@ their offsets are character offsets.
 """
 
 import re
-from collections.abc import Sequence
-from typing import Any, Protocol
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+from typing import Protocol
 
 from policies.classification.spans import Trigger
 
 try:
     import hyperscan
+
+    HAS_HYPERSCAN = True
 except ImportError:  # no wheel for this platform
-    hyperscan = None
+    HAS_HYPERSCAN = False
 
 # Matches of one scan before it counts as over its budget: each costs about 0.3 µs, and memory.
 MAX_HITS = 400_000
+
+
+Hits = list[tuple[int, int]]
 
 
 class TooManyHits(Exception):
@@ -26,38 +32,58 @@ class TooManyHits(Exception):
 class Locator(Protocol):
     """Finds the ends of trigger matches."""
 
-    def locate(self, data: bytes) -> list[tuple[int, int]]:
+    def locate(self, data: bytes) -> Hits:
         """(index of the trigger, end of a match), unordered. Raises TooManyHits."""
         ...
 
 
 class HyperscanLocator:
-    """Every trigger in one database. Safe to use from several threads."""
+    """The triggers in one database, or in two. Safe to use from several threads.
 
-    __slots__ = ("_database", "_scratches")
+    `split`: the triggers from this index on go into a database of their own, which pays where
+    both together compile slowly. `locate` reports the same either way.
+    """
 
-    def __init__(self, triggers: Sequence[Trigger]) -> None:
-        database = hyperscan.Database(mode=hyperscan.HS_MODE_BLOCK)
-        database.compile(
-            expressions=[trigger.expression.encode("latin-1") for trigger in triggers],
-            ids=list(range(len(triggers))),
-            elements=len(triggers),
-            flags=[_flags(trigger) for trigger in triggers],
-        )
-        self._database = database
-        # A scan needs a scratch of its own; list.pop and append are atomic.
-        self._scratches: list[Any] = [hyperscan.Scratch(database)]
+    __slots__ = ("_databases",)
 
-    def locate(self, data: bytes) -> list[tuple[int, int]]:
+    def __init__(self, triggers: Sequence[Trigger], *, split: int | None = None) -> None:
+        bounds = [0, len(triggers)] if split is None else [0, split, len(triggers)]
+        self._databases = [
+            _Database(triggers, range(start, end)) for start, end in pairwise(bounds)
+        ]
+
+    def locate(self, data: bytes) -> Hits:
         """See `Locator.locate`."""
-        hits: list[tuple[int, int]] = []
+        hits: Hits = []
 
         def on_match(index: int, _start: int, end: int, _flags: int, _context: object) -> bool:
             hits.append((index, end))
             return len(hits) > MAX_HITS
 
+        for database in self._databases:
+            database.scan(data, on_match)
+        return hits
+
+
+class _Database:
+    """One compiled database and its scratches: each running scan needs one of its own."""
+
+    __slots__ = ("_database", "_scratches")
+
+    def __init__(self, triggers: Sequence[Trigger], indexes: range) -> None:
+        self._database = hyperscan.Database(mode=hyperscan.HS_MODE_BLOCK)
+        self._database.compile(
+            expressions=[triggers[index].expression.encode("latin-1") for index in indexes],
+            ids=list(indexes),
+            elements=len(indexes),
+            flags=[_flags(triggers[index]) for index in indexes],
+        )
+        self._scratches = [hyperscan.Scratch(self._database)]
+
+    def scan(self, data: bytes, on_match: Callable[[int, int, int, int, object], bool]) -> None:
+        """One pass. Raises TooManyHits when `on_match` says to stop."""
         try:
-            scratch = self._scratches.pop()
+            scratch = self._scratches.pop()  # atomic, as is append
         except IndexError:
             scratch = hyperscan.Scratch(self._database)
         try:
@@ -66,9 +92,6 @@ class HyperscanLocator:
             raise TooManyHits from None
         finally:
             self._scratches.append(scratch)
-        if len(hits) > MAX_HITS:
-            raise TooManyHits
-        return hits
 
 
 def _flags(trigger: Trigger) -> int:
@@ -97,9 +120,9 @@ class RegexLocator:
             for index, trigger in enumerate(triggers)
         ]
 
-    def locate(self, data: bytes) -> list[tuple[int, int]]:
+    def locate(self, data: bytes) -> Hits:
         """See `Locator.locate`. Overlapping matches are all reported, one per start."""
-        hits: list[tuple[int, int]] = []
+        hits: Hits = []
         for index, pattern, once in self._patterns:
             position = 0
             while (match := pattern.search(data, position)) is not None:
@@ -110,8 +133,3 @@ class RegexLocator:
                     raise TooManyHits
                 position = match.start() + 1
         return hits
-
-
-def make_locator(triggers: Sequence[Trigger]) -> Locator:
-    """Hyperscan where it is installed."""
-    return RegexLocator(triggers) if hyperscan is None else HyperscanLocator(triggers)

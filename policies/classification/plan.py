@@ -45,4 +45,7 @@ PLAN = Plan(RECOGNIZERS)
 @cache
 def shared_locator(*, hyper: bool) -> Locator:
     """The database of all shipped recognizers, compiled once per process at its first use."""
-    return HyperscanLocator(PLAN.triggers) if hyper else RegexLocator(PLAN.triggers)
+    if not hyper:
+        return RegexLocator(PLAN.triggers)
+    # Measured: 0.6 s to compile and 6.9 µs per 0.5 kB as two, 1.2 s and 7.5 µs as one.
+    return HyperscanLocator(PLAN.triggers, split=PLAN.runs)

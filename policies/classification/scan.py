@@ -5,12 +5,12 @@ from collections.abc import Callable, Iterator, Sequence
 
 from policies.classification import encoded
 from policies.classification.findings import Analysis, Finding
-from policies.classification.locate import Locator
+from policies.classification.locate import Hits, Locator
 from policies.classification.normalise import Reading, fold, readings
 from policies.classification.plan import PLAN
 from policies.classification.recognizers import DATA_CLASSES, RECOGNIZERS, code
 from policies.classification.resolve import Found, resolve
-from policies.classification.spans import SEPARATOR, Recognizer
+from policies.classification.spans import SEPARATOR, Recognizer, join
 from policies.classification.word_lists import WordMatcher
 
 # Base64 within base64: how many layers are decoded.
@@ -20,7 +20,6 @@ PIECE = 65_536
 _SECRETS = frozenset(name for name, category in DATA_CLASSES.items() if category == "secret")
 
 ToOrigin = Callable[[int, int], tuple[int, int]]
-Hits = list[tuple[int, int]]
 
 
 class OverBudget(Exception):
@@ -71,7 +70,7 @@ class Scan:
         if not self._found:
             return Analysis(opaque=opaque)
         starts = []
-        position = 0
+        position = 1
         for text in texts:
             starts.append(position)
             position += len(text) + 1
@@ -111,36 +110,18 @@ class Scan:
         if self._words is not None:
             for span in self._words.find(text):
                 self._add(span, "words", to_origin)
-        regions: dict[int, list[tuple[int, int]]] = {}
-        signals: Hits = []
-        runs: Hits = []
-        escaped = latin = False
-        owners, triggers = PLAN.owners, PLAN.triggers
-        for index, end in hits:
-            if index < PLAN.signals:
-                trigger = triggers[index]
-                region = (max(0, end - trigger.back), min(len(text), end + trigger.ahead))
-                for number in owners[index]:
-                    regions.setdefault(number, []).append(region)
-            elif index < PLAN.runs:
-                signals.append((index - PLAN.signals, end))
-            elif index < PLAN.opaque:
-                runs.append((index - PLAN.runs, end))
-            elif index < PLAN.escapes:
-                self._opaque.add("encoded_text")
-            elif index < PLAN.latin:
-                escaped = True
-            else:
-                latin = True
+        sorted_hits = _Sorted(hits, len(text))
         first = len(self._found)
-        for number, opened in regions.items():
+        for number, opened in sorted_hits.regions.items():
             self._search(RECOGNIZERS[number], text, opened, to_origin)
-        if signals:
-            self._judge_code(text, signals, to_origin)
-        if runs and depth < MAX_DEPTH:
-            self._decode(text, runs, to_origin, depth, first)
-        if derive and (escaped or latin):
-            self._derive(reading, to_origin, depth, escaped=escaped)
+        if sorted_hits.signals:
+            self._judge_code(text, sorted_hits.signals, to_origin)
+        if sorted_hits.opaque:
+            self._opaque.add("encoded_text")
+        if sorted_hits.runs and depth < MAX_DEPTH:
+            self._decode(text, sorted_hits.runs, to_origin, depth, first)
+        if derive and (sorted_hits.escaped or sorted_hits.latin):
+            self._derive(reading, to_origin, depth, escaped=sorted_hits.escaped)
 
     def _search(
         self,
@@ -157,11 +138,10 @@ class Scan:
 
     def _judge_code(self, text: str, signals: Hits, to_origin: ToOrigin) -> None:
         fields = []
-        start = 0
+        start = 1
         while (end := text.find(SEPARATOR, start)) >= 0:
             fields.append((start, end))
             start = end + 1
-        fields.append((start, len(text)))
         signals.sort(key=lambda hit: hit[1])
         for span in code.judge(text, fields, signals):
             self._add(span, code.NAME, to_origin)
@@ -184,14 +164,14 @@ class Scan:
                 origins.append(origin)
         if not texts:
             return
-        starts = [0]
+        starts = [1]
         for decoded in texts[:-1]:
             starts.append(starts[-1] + len(decoded) + 1)
 
         def whole_run(start: int, _end: int) -> tuple[int, int]:
             return origins[bisect_right(starts, start) - 1]
 
-        plain = Reading(SEPARATOR.join(texts))
+        plain = Reading(join(texts))
         self._read(plain, whole_run, depth + 1, derive=True)
 
     def _is_secret(self, origin: tuple[int, int], first: int) -> bool:
@@ -223,6 +203,39 @@ class Scan:
     def _check_clock(self) -> None:
         if self._clock() > self._deadline:
             raise OverBudget
+
+
+class _Sorted:
+    """Hits by what they are: regions per recognizer, signals of code, encoded runs, flags."""
+
+    __slots__ = ("escaped", "latin", "opaque", "regions", "runs", "signals")
+
+    def __init__(self, hits: Hits, length: int) -> None:
+        self.regions: dict[int, list[tuple[int, int]]] = {}
+        self.signals: Hits = []
+        self.runs: Hits = []
+        self.opaque = self.escaped = self.latin = False
+        plan = PLAN
+        for index, end in hits:
+            if index < plan.signals:
+                trigger = plan.triggers[index]
+                region = (max(0, end - trigger.back), min(length, end + trigger.ahead))
+                for number in plan.owners[index]:
+                    self.regions.setdefault(number, []).append(region)
+            elif index < plan.runs:
+                self.signals.append((index - plan.signals, end))
+            elif index < plan.opaque:
+                self.runs.append((index - plan.runs, end))
+            else:
+                self._flag(index)
+
+    def _flag(self, index: int) -> None:
+        if index < PLAN.escapes:
+            self.opaque = True
+        elif index < PLAN.latin:
+            self.escaped = True
+        else:
+            self.latin = True
 
 
 def _merged(opened: list[tuple[int, int]]) -> Iterator[tuple[int, int]]:

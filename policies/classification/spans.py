@@ -17,6 +17,13 @@ from typing import NamedTuple
 # word character, and taken out of the texts themselves before joining.
 SEPARATOR = "\x1e"
 
+
+def join(texts: Iterable[str]) -> str:
+    """The texts as one, each with a separator on both sides, so that every trigger can ask
+    for the character before or after its match."""
+    return SEPARATOR + SEPARATOR.join(texts) + SEPARATOR
+
+
 # How far a match may run past the region it starts in (characters). Expressions given to
 # `search` match at most this much.
 OVERHANG = 256
@@ -89,6 +96,17 @@ def before(text: str, start: int, words: re.Pattern[str], reach: int = 48) -> bo
     """Whether one of `words` stands in the `reach` characters before `start`, also in the text
     before it (a JSON key and its value are neighbours)."""
     return words.search(text, max(0, start - reach), start) is not None
+
+
+def named(text: str, start: int, words: re.Pattern[str], reach: int = 32) -> bool:
+    """Like `before`, with no digit and no line break between the words and `start`: what stands
+    before another number names that one."""
+    lead = _BREAK.split(text[max(0, start - reach) : start])[-1]
+    # Lists of numbers are common, words between them are not.
+    return len(lead) > 2 and words.search(lead) is not None
+
+
+_BREAK = re.compile(r"[0-9\n]")
 
 
 def digits_of(text: str) -> str:

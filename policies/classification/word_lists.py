@@ -8,7 +8,7 @@ import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from policies.classification.locate import HyperscanLocator
+from policies.classification.locate import HAS_HYPERSCAN, HyperscanLocator
 from policies.classification.recognizers import DATA_CLASSES
 from policies.classification.spans import Span, Trigger
 
@@ -43,11 +43,9 @@ class WordMatcher:
             **{item.data_class: item.category for item in lists},
             **DATA_CLASSES,
         }
-        self._entries = [
-            (data_class, pattern) for (data_class, _), pattern in entries.items()
-        ]
+        self._entries = [(data_class, pattern) for (data_class, _), pattern in entries.items()]
         self._locator = None
-        if hyper and entries:
+        if hyper and HAS_HYPERSCAN and entries:
             self._locator = HyperscanLocator([_prefilter(variant) for _, variant in entries])
 
     def find(self, text: str) -> Iterator[Span]:

@@ -63,12 +63,12 @@ RECOGNIZERS = (
         triggers=(
             # The shortest IBAN has fifteen characters; this fires once, at its fifteenth.
             Trigger(
-                r"(?:^|[^a-z0-9])[a-z]{2}\d{2}[ ._/-]{0,3}(?:[a-z0-9][ ._/-]{0,3}){10}[a-z0-9]",
+                r"[^a-z0-9][a-z]{2}\d{2}[ ._/-]{0,3}(?:[a-z0-9][ ._/-]{0,3}){10}[a-z0-9]",
                 back=60,
                 caseless=True,
             ),
             Trigger(
-                r"(?:^|[^A-Za-z0-9])[A-Z]{2}[ ._/-]?\d ?\d[ ._/-]{0,3}(?:[A-Z0-9][ ._/-]{0,3}){10}[A-Z0-9]",
+                r"[^A-Za-z0-9][A-Z]{2}[ ._/-]?\d ?\d[ ._/-]{0,3}(?:[A-Z0-9][ ._/-]{0,3}){10}[A-Z0-9]",
                 back=60,
             ),
         ),

@@ -14,7 +14,7 @@ DATA_CLASS = "SOURCE_CODE"
 CATEGORY = "code"
 THRESHOLD = 2
 
-_LINE = rf"(?:^|[\n{SEPARATOR}])[ \t]{{0,40}}"
+_LINE = rf"[\n{SEPARATOR}][ \t]*"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,44 +39,48 @@ _FENCE_LANGUAGES = (
     "|sql|bash|sh|shell|zsh|powershell|ps1|html|css|scss|vue|svelte|dockerfile|makefile|cmake|hcl"
     "|terraform|nix|asm|zig|groovy|fsharp|vb|matlab|solidity|graphql|proto|diff|patch"
 )
-# Quantifiers are small on purpose: each step is a state to compile (all signals: about 0.1 s).
+# Bounds cost states to compile; classes without a space are unbounded instead: a match starts
+# at a fixed word, so that no two of them run over the same characters.
 SIGNALS: tuple[Signal, ...] = (
     _strong(rf"(?:```|~~~)[ ]?(?:{_FENCE_LANGUAGES})[ \t]?[\r\n]", caseless=True),
     _weak(r"```[ \t]?[\r\n]"),
     # Python
-    _strong(r"\bdef \w{1,40} ?\("),
-    _strong(_LINE + r"class \w{1,40}(?:\([\w., =]{0,40}\))?:"),
-    _strong(_LINE + r"from [\w.]{1,50} import [\w(*]"),
-    _strong(_LINE + r"import [\w.]{1,50} as \w{1,20}[\r\n]"),
-    _weak(_LINE + r"import [\w.]{1,50}[\r\n]"),
+    _strong(r"\bdef \w+ ?\("),
+    _strong(_LINE + r"class \w+(?:\([\w., =]{0,40}\))?:"),
+    _strong(_LINE + r"from [\w.]+ import [\w(*]"),
+    _strong(_LINE + r"import [\w.]+ as \w+[\r\n]"),
+    _weak(_LINE + r"import [\w.]+[\r\n]"),
     _strong(r"\bif __name__ ?=="),
-    _strong(_LINE + r"except [\w.]{1,40}(?: as \w{1,20})?:"),
+    _strong(_LINE + r"except [\w.]+(?: as \w+)?:"),
     _weak(_LINE + r"except:"),
-    _weak(r"\bfor \w{1,20} in [\w.()\[\]]{1,40}:"),
+    _weak(r"\bfor \w+ in [\w.()\[\]]{1,40}:"),
     _weak(_LINE + r"elif \w"),
     _weak(_LINE + r"(?:else|try|finally):[ \t]?[\r\n]"),
-    _weak(r"\blambda(?: \w{1,20})?: ?\w"),
+    _weak(r"\blambda(?: \w+)?: ?\w"),
     _weak(r"\bself\.\w"),
     _weak(r"\bprint\([\"'f\w]"),
     _weak(r"\bin (?:range|enumerate|zip|sorted)\("),
     _weak(r"\bwith open\("),
     _weak(r"\bif (?:not )?[\w.\[\]()]{1,40}(?: ?[=!<>]=? ?[\w.\"'\[\]()]{1,40})?:[ \t]?[\r\n]"),
-    _weak(_LINE + r"@(?:property|staticmethod|classmethod|pytest\.|app\.|dataclass|Override|Test|Autowired)"),
+    _weak(
+        _LINE
+        + r"@(?:property|staticmethod|classmethod|pytest\.|app\.|dataclass|Override|Test|Autowired)"
+    ),
     _weak(_LINE + r"return [\w.(\[{\"'-]"),
     # JavaScript, TypeScript
-    _weak(r"\bfunction\*?(?: \w{1,40})? ?\("),
+    _weak(r"\bfunction\*?(?: \w+)? ?\("),
     _strong(r"\) ?=> ?[{(]"),
     _weak(r"\w ?=> ?[{(\w\"'`]"),
-    _strong(r"\bconst \w{1,40} ?= ?[^\s=]"),
+    _strong(r"\bconst \w+ ?= ?[^\s=]"),
     _strong(r"\bconst [{\[][\w, :]{1,60}[}\]] ?="),
-    _weak(r"\b(?:let|var|val|auto) (?:mut )?\w{1,40}(?:: ?\w{1,20})? ?= ?[^\s=]"),
+    _weak(r"\b(?:let|var|val|auto) (?:mut )?\w+(?:: ?\w+)? ?= ?[^\s=]"),
     _strong(r"\bconsole\.(?:log|error|warn|info|debug)\("),
     _strong(_LINE + r"import [\w*{}, $]{1,60} from [\"']"),
     _strong(_LINE + r"export (?:default|const|function|class|interface|type|async) [\w{(]"),
     _strong(r"\brequire\([\"'][\w@./-]{1,40}[\"']\)"),
     _weak(r"\bdocument\.(?:getElementById|querySelector|createElement|addEventListener)"),
-    _strong(r"\b(?:interface|enum|struct) \w{1,40} ?\{"),
-    _weak(r"\bawait \w{1,20}[.(]"),
+    _strong(r"\b(?:interface|enum|struct) \w+ ?\{"),
+    _weak(r"\bawait \w+[.(]"),
     # C, C++
     _strong(r"#include ?[<\"]\w"),
     _strong(r"\b(?:int|void) main ?\("),
@@ -84,36 +88,42 @@ SIGNALS: tuple[Signal, ...] = (
     _weak(r"\bstd::\w"),
     _weak(r"\bprintf\(\""),
     _strong(r"\btemplate ?<(?:typename|class) \w"),
-    _strong(r"\b(?:int|size_t|u?int\d{1,2}_t|unsigned) \*{0,2}\w{1,30}(?:\[\w{0,8}\])? ?[=;(]"),
-    _weak(r"\b(?:char|void|double|float|long|bool|string|String) \*{0,2}\w{1,30}(?:\[\w{0,8}\])? ?[=;(]"),
+    _strong(r"\b(?:int|size_t|u?int\d{1,2}_t|unsigned) \*{0,2}\w+(?:\[\w{0,8}\])? ?[=;(]"),
+    _weak(
+        r"\b(?:char|void|double|float|long|bool|string|String) \*{0,2}\w+(?:\[\w{0,8}\])? ?[=;(]"
+    ),
     # Java, C#, Kotlin, Swift
-    _strong(r"\b(?:public|private|protected|internal) (?:static |final |abstract |async |override |readonly ){0,2}(?:class|interface|enum|record|void|int|String|string|bool|boolean) \w"),
-    _strong(r"\b(?:public|private|protected) (?:static |final |readonly )?[\w<>\[\]]{1,40} \w{1,40} ?[({;=]"),
+    _strong(
+        r"\b(?:public|private|protected|internal) (?:static |final |abstract |async |override |readonly ){0,2}(?:class|interface|enum|record|void|int|String|string|bool|boolean) \w"
+    ),
+    _strong(r"\b(?:public|private|protected) (?:static |final |readonly )?[\w<>\[\]]+ \w+ ?[({;=]"),
     _strong(r"\bSystem\.(?:out|err)\.print"),
     _strong(r"\bConsole\.(?:Write|Read)"),
-    _strong(_LINE + r"(?:using|import|package) (?:static )?[\w.]{1,60}(?:\.\*)?;"),
-    _strong(_LINE + r"namespace [\w.\\:]{1,40} ?[{;]"),
-    _strong(r"\bfun \w{1,40}\("),
-    _strong(r"\bclass \w{1,40}(?: (?:extends|implements) \w{1,40})? ?\{"),
-    _strong(r"\bcatch ?\(\w{1,40} \w{1,20}\)"),
+    _strong(_LINE + r"(?:using|import|package) (?:static )?[\w.]+(?:\.\*)?;"),
+    _strong(_LINE + r"namespace [\w.\\:]+ ?[{;]"),
+    _strong(r"\bfun \w+\("),
+    _strong(r"\bclass \w+(?: (?:extends|implements) \w+)? ?\{"),
+    _strong(r"\bcatch ?\(\w+ \w+\)"),
     # Go, Rust
-    _strong(r"\bfunc (?:\(\w{1,20} \*?\w{1,30}\) )?\w{1,40}\("),
-    _strong(_LINE + r"package \w{1,40}[\r\n]"),
+    _strong(r"\bfunc (?:\(\w+ \*?\w+\) )?\w+\("),
+    _strong(_LINE + r"package \w+[\r\n]"),
     _strong(r"\bfmt\.(?:Print|Sprint|Error|Fprint)"),
-    _weak(r"\b\w{1,20} := [\w\"\[&{(]"),
+    _weak(r"\b\w+ := [\w\"\[&{(]"),
     _strong(r"\bif err != nil"),
-    _strong(r"\bfn \w{1,40}[(<]"),
+    _strong(r"\bfn \w+[(<]"),
     _strong(r"\blet mut \w"),
     _strong(r"\b(?:println|eprintln|vec|assert_eq)![(\[]"),
-    _strong(r"\bimpl \w{1,40}(?: for \w{1,40})? \{"),
-    _strong(r"\buse \w{1,30}::"),
+    _strong(r"\bimpl \w+(?: for \w+)? \{"),
+    _strong(r"\buse \w+::"),
     # SQL
     _weak(r"\bSELECT\s{1,4}[\w*`\"(.]"),
     _weak(r"\bFROM\s{1,4}[\w`\"(]"),
     _strong(r"\bselect \* from \w"),
     _weak(r"\bselect [\w*, .()]{1,60} from \w"),
-    _weak(r"\bwhere [\w.]{1,30} ?(?:=|<|>|like '|in \(|is null|is not null)", caseless=True),
-    _strong(r"\b(?:INSERT INTO|DELETE FROM|CREATE (?:TABLE|INDEX|VIEW|DATABASE|FUNCTION)|ALTER TABLE|DROP TABLE) [\w\"`]"),
+    _weak(r"\bwhere [\w.]+ ?(?:=|<|>|like '|in \(|is null|is not null)", caseless=True),
+    _strong(
+        r"\b(?:INSERT INTO|DELETE FROM|CREATE (?:TABLE|INDEX|VIEW|DATABASE|FUNCTION)|ALTER TABLE|DROP TABLE) [\w\"`]"
+    ),
     _strong(r"\b(?:insert into|create table|alter table) [\w.\"`]{1,40} ?(?:\(|add |drop )"),
     _strong(r"\b(?:UPDATE|update) [\w.\"`]{1,40} (?:SET|set) [\w.\"`]{1,40} ?="),
     # Shell, build files
@@ -132,30 +142,30 @@ SIGNALS: tuple[Signal, ...] = (
     _strong(r"<\?(?:php|=)"),
     _strong(r"[\w-] ?\{\s{0,8}[a-z-]{2,30} ?: ?[^;{}\n\x1e\"]{1,40};"),
     # Ruby, PHP, Perl, Lua, R, Haskell, Elixir
-    _weak(_LINE + r"def (?:self\.)?\w{1,40}[?!]?[\r\n]"),
+    _weak(_LINE + r"def (?:self\.)?\w+[?!]?[\r\n]"),
     _weak(_LINE + r"end[\r\n]"),
     _strong(r"\bdo \|\w"),
     _weak(_LINE + r"(?:puts|require|attr_accessor|attr_reader) [\"':]"),
-    _weak(r"\$[a-z_]\w{0,30}(?:->\w{1,30})? ?= ?[^\s=]", caseless=True),
-    _weak(r"\$\w{1,30}->\w"),
+    _weak(r"\$[a-z_]\w*(?:->\w+)? ?= ?[^\s=]", caseless=True),
+    _weak(r"\$\w+->\w"),
     _weak(r"\becho [\"'$]"),
     _strong(r"\bmy [$@%]\w"),
     _strong(r"\blocal function \w"),
-    _weak(r"\blocal \w{1,40} = [\w\"{]"),
-    _weak(r"\b[a-z][\w.]{0,30} <- [a-z(\d\"]"),
-    _strong(r"\b[a-z]\w{0,30} :: [\w\[(]"),
+    _weak(r"\blocal \w+ = [\w\"{]"),
+    _weak(r"\b[a-z][\w.]* <- [a-z(\d\"]"),
+    _strong(r"\b[a-z]\w* :: [\w\[(]"),
     _strong(r"\bdefmodule [A-Z]"),
     # Any language
     _weak(r"\w\([^()\n\x1e]{0,60}\);"),
-    _weak(r"[;{][ \t]?\r?\n[ \t]{1,40}[\w}]"),
-    _weak(r"[\w)\]\"'];[ \t]?(?:[\r\n\x1e]|$)"),
-    _weak(r"\n[ \t]{0,40}\}[;,)]?[ \t]?(?:[\r\n\x1e]|$)"),
+    _weak(r"[;{][ \t]?\r?\n[ \t]+[\w}]"),
+    _weak(r"[\w)\]\"'];[ \t]?[\r\n\x1e]"),
+    _weak(r"\n[ \t]*\}[;,)]?[ \t]?[\r\n\x1e]"),
     _weak(r"\) ?\{"),
     _weak(r"\b(?:if|for|while|switch) \([^\n\x1e]{1,80}\)"),
     _weak(r"\b(?:try|else|finally|do) ?\{"),
     _weak(r"\w ?(?:===|!==|&&|\|\||\+=|->) ?[\w(\"'!]"),
-    _weak(r"\w\.\w{1,30}\([^()\n\x1e]{0,40}\)\.\w"),
-    _weak(_LINE + r"\w{1,30} ?= ?[\w.]{1,40}\("),
+    _weak(r"\w\.\w+\([^()\n\x1e]{0,40}\)\.\w"),
+    _weak(_LINE + r"\w+ ?= ?[\w.]+\("),
     _strong(_LINE + r"@@ -\d{1,6}(?:,\d{1,6})? \+\d"),
     _strong(_LINE + r"diff --git a/"),
     _weak(_LINE + r"(?://|/\*\*?) ?\w"),

@@ -84,18 +84,14 @@ RECOGNIZERS = (
         name="contact.email",
         classes=_PERSONAL,
         # Bytes above 0x7f and `?` stand for letters outside ASCII.
-        triggers=(
-            Trigger(r"[^\s@<>()\[\],;:]@[a-z0-9\[\x80-\xff?]", back=2, caseless=True),
-        ),
+        triggers=(Trigger(r"[^\s@<>()\[\],;:]@[a-z0-9\[\x80-\xff?]", back=2, caseless=True),),
         find=_find,
     ),
     Recognizer(
         name="contact.email_spelt",
         classes=_PERSONAL,
         triggers=(
-            Trigger(
-                r"[\[({<] ?(?:at|@|.t|arroba|chez) ?[\])}>]", back=64, ahead=16, caseless=True
-            ),
+            Trigger(r"[\[({<] ?(?:at|@|.t|arroba|chez) ?[\])}>]", back=64, ahead=16, caseless=True),
             Trigger(
                 r" (?:at|arroba) [\w-]{1,30} (?:dot|punkt|punto) [a-z]",
                 back=96,

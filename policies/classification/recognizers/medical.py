@@ -16,6 +16,7 @@ from policies.classification.spans import (
     before,
     compile_text,
     digits_of,
+    named,
     search,
 )
 
@@ -69,9 +70,7 @@ def _has_number(match: re.Match[str]) -> float:
     return 0.85 if sum(c.isdigit() for c in number) * 2 >= len(number) - 2 else 0.0
 
 
-def _recognizer(
-    name: str, data_class: str, pattern: re.Pattern[str], trigger: str
-) -> Recognizer:
+def _recognizer(name: str, data_class: str, pattern: re.Pattern[str], trigger: str) -> Recognizer:
     def find(text: str, start: int, end: int) -> Iterator[Span]:
         return _by_context(pattern, data_class, text, start, end)
 
@@ -87,8 +86,10 @@ def _recognizer(
 # the US Medicare number by its alternation of letters and digits.
 _NHS = compile_text(r"(?<![\w.,+/-]) \d{3} [ -] \d{3} [ -] \d{4} (?! \w | [.,-]\d )")
 _NHS_BARE = compile_text(r"(?<![\w.,+/-]) \d{10} (?! \w | [.,-]\d )")
-_NHS_WORDS = compile_text(r"\b nhs \b [^\n]{0,28} \Z", re.IGNORECASE)
-_KVNR = compile_text(r"(?<![A-Za-z0-9]) [A-Z] [ ]? \d{3} [ ]? \d{3} [ ]? \d{3} (?![A-Za-z0-9]|\.\d)")
+_NHS_WORDS = compile_text(r"\b nhs \b", re.IGNORECASE)
+_KVNR = compile_text(
+    r"(?<![A-Za-z0-9]) [A-Z] [ ]? \d{3} [ ]? \d{3} [ ]? \d{3} (?![A-Za-z0-9]|\.\d)"
+)
 _KVNR_WORDS = compile_text(
     r"(?: versicher | kranken | \b kv | \b gkv | gesundheit | \b kasse | insur | health ) [^\n]{0,40} \Z",
     re.IGNORECASE,
@@ -103,13 +104,13 @@ def _find_nhs(text: str, start: int, end: int) -> Iterator[Span]:
     def grouped(match: re.Match[str]) -> float:
         if not nhs_number(digits_of(match[0])):
             return 0.0
-        named = before(text, match.start(), _NHS_WORDS)
+        by_name = named(text, match.start(), _NHS_WORDS)
         # 3-3-4 is also how North America writes telephone numbers.
-        return 0.95 if named else 0.5 if " " in match[0] else 0.0
+        return 0.95 if by_name else 0.5 if " " in match[0] else 0.0
 
     def bare(match: re.Match[str]) -> float:
-        named = nhs_number(match[0]) and before(text, match.start(), _NHS_WORDS)
-        return 0.95 if named else 0.0
+        by_name = nhs_number(match[0]) and named(text, match.start(), _NHS_WORDS)
+        return 0.95 if by_name else 0.0
 
     for pattern, check in ((_NHS, grouped), (_NHS_BARE, bare)):
         for begin, stop, score in search(pattern, text, start, end, check):
@@ -119,8 +120,8 @@ def _find_nhs(text: str, start: int, end: int) -> Iterator[Span]:
 def _find_forms(text: str, start: int, end: int) -> Iterator[Span]:
     def german(match: re.Match[str]) -> float:
         number = match[0].replace(" ", "")
-        named = before(text, match.start(), _KVNR_WORDS, 64)
-        return 0.9 if named and german_health_insurance(number) else 0.0
+        by_name = before(text, match.start(), _KVNR_WORDS, 64)
+        return 0.9 if by_name and german_health_insurance(number) else 0.0
 
     for begin, stop, score in search(_KVNR, text, start, end, german):
         yield Span(begin, stop, "HEALTH_INSURANCE_NUMBER", score)

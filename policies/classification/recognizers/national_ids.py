@@ -12,6 +12,7 @@ from policies.classification.spans import (
     before,
     compile_text,
     digits_of,
+    named,
     search,
 )
 
@@ -22,11 +23,11 @@ _US_SSN = compile_text(
 _NINE = compile_text(r"(?<![\w.,+/-]) (?!000|666|9) \d{3} [ ]? \d{2} [ ]? \d{4} (?! \w | [.,-]\d )")
 _SSN_WORDS = compile_text(
     r"(?: \b ssn | social[ _-]?sec | soc[. ]{1,2}sec | taxpayer | \b itin | \b tin \b )"
-    r" [^\d\n]{0,28} \Z",
+    r"",
     re.IGNORECASE,
 )
 _UK_NINO = compile_text(
-    r"""(?<![A-Za-z0-9]) (?!BG|GB|KN|NK|NT|TN|ZZ) [A-CEGHJ-PR-TW-Z] [ ]? [A-CEGHJ-NPR-TW-Z]
+    r"""(?<![A-Za-z0-9]) (?!BG|GB|KN|NK|NT|TN|ZZ) (?: QQ | [A-CEGHJ-PR-TW-Z] [ ]? [A-CEGHJ-NPR-TW-Z] )
         ([ .-]?) \d{2} \1 \d{2} \1 \d{2} [ .-]? [A-D] (?![A-Za-z0-9])""",
     re.IGNORECASE,
 )
@@ -55,9 +56,7 @@ _FR_NIR = compile_text(
 )
 _CH_AHV = compile_text(r"(?<![\w.,]) 756 [ .-]? \d{4} [ .-]? \d{4} [ .-]? \d{2} (?! \w | [.,]\d )")
 _NL_BSN = compile_text(r"(?<![\w.,]) \d{4} [ .]? \d{2} [ .]? \d{3} (?! \w | [.,]\d )")
-_BSN_WORDS = compile_text(
-    r"(?: \b bsn | burgerservice | sofi[ -]?num ) [^\d\n]{0,24} \Z", re.IGNORECASE
-)
+_BSN_WORDS = compile_text(r"(?: \b bsn | burgerservice | sofi[ -]?num )", re.IGNORECASE)
 
 Check = Callable[[str, re.Match[str]], float]
 
@@ -67,7 +66,7 @@ def _ssn(text: str, match: re.Match[str]) -> float:
 
 
 def _ssn_named(text: str, match: re.Match[str]) -> float:
-    return 0.9 if before(text, match.start(), _SSN_WORDS) else 0.0
+    return 0.9 if named(text, match.start(), _SSN_WORDS) else 0.0
 
 
 def _nino(text: str, match: re.Match[str]) -> float:
@@ -118,7 +117,7 @@ def _ahv(text: str, match: re.Match[str]) -> float:
 def _bsn(text: str, match: re.Match[str]) -> float:
     if not checksums.dutch_eleven(digits_of(match[0])):
         return 0.0
-    return 0.9 if before(text, match.start(), _BSN_WORDS) else 0.0
+    return 0.9 if named(text, match.start(), _BSN_WORDS) else 0.0
 
 
 def _by_digits(text: str, start: int, end: int) -> Iterator[Span]:

@@ -94,18 +94,14 @@ RECOGNIZERS = (
     Recognizer(
         name="network.ipv4",
         classes=_IP_CLASS,
-        triggers=(
-            Trigger(
-                r"(?:^|[^\w.])(?:\d{1,3}(?:\.|\[\.\]|\(\.\)| \. )){3}\d", back=32, ahead=4
-            ),
-        ),
+        triggers=(Trigger(r"[^\w.](?:\d{1,3}(?:\.|\[\.\]|\(\.\)| \. )){3}\d", back=32, ahead=4),),
         find=_find_ipv4,
     ),
     Recognizer(
         name="network.ipv6",
         classes=_IP_CLASS,
         triggers=(
-            Trigger(r"(?:^|[^\w:.])(?:[0-9a-f]{1,4}:){3}", back=48, ahead=40, caseless=True),
+            Trigger(r"[^\w:.](?:[0-9a-f]{1,4}:){3}", back=48, ahead=40, caseless=True),
             Trigger(r"::[0-9a-f]", back=48, ahead=40, caseless=True),
             Trigger(r"[0-9a-f]::", back=48, ahead=40, caseless=True),
         ),
@@ -115,7 +111,7 @@ RECOGNIZERS = (
         name="network.mac",
         classes=(("MAC_ADDRESS", "personal"),),
         triggers=(
-            Trigger(r"(?:^|[^\w:-])(?:[0-9a-f]{2}[:-]){5}[0-9a-f]{2}", back=20, ahead=2, caseless=True),
+            Trigger(r"[^\w:-](?:[0-9a-f]{2}[:-]){5}[0-9a-f]{2}", back=20, ahead=2, caseless=True),
             Trigger(r"(?:[0-9a-f]{4}\.){2}[0-9a-f]{4}", back=16, ahead=2, caseless=True),
         ),
         find=_find_mac,

@@ -12,9 +12,9 @@ from policies.classification.spans import (
     Recognizer,
     Span,
     Trigger,
-    before,
     compile_text,
     digits_of,
+    named,
     search,
 )
 
@@ -48,8 +48,7 @@ _PHONE_WORDS = compile_text(
     r"""(?: phone | telef\w{0,5} | mobil | (?<![a-z]) (?: tel | t[eé]l[eé]\w{0,8}
         | (?:cell|mobile|phone|fax|handy|mobil|contact)[ _-]?(?:no|nr|num\w{0,4}|phone)?
         | whatsapp | sms | call | calling | dial | ring | rufnummer | rufen | anrufen | m[oó]vil
-        | cellulare | portable | appelez | gsm | bel | llama\w{0,3} | chiama\w{0,3} ) )
-        [^\d\n]{0,20} \Z""",
+        | cellulare | portable | appelez | gsm | bel | llama\w{0,3} | chiama\w{0,3} ) )""",
     re.IGNORECASE,
 )
 _DATE = re.compile(r"\(?0\d([./-])\d\d\1(?:19|20)\d\d", re.ASCII)
@@ -95,11 +94,11 @@ def _find(text: str, start: int, end: int) -> Iterator[Span]:
 
 
 def _find_named(text: str, start: int, end: int) -> Iterator[Span]:
-    def named(match: re.Match[str]) -> float:
-        return 0.8 if before(text, match.start(), _PHONE_WORDS) else 0.0
+    def confirm(match: re.Match[str]) -> float:
+        return 0.8 if named(text, match.start(), _PHONE_WORDS) else 0.0
 
     for pattern in (_BARE, _SHORT):
-        for begin, stop, score in search(pattern, text, start, end, named):
+        for begin, stop, score in search(pattern, text, start, end, confirm):
             yield Span(begin, stop, "PHONE_NUMBER", score)
 
 

@@ -46,13 +46,19 @@ _FORMS = (
     _Form("GITLAB_TOKEN", rf"gl(?:pat|dt|rt|rtr|cbt|ptt|ft|imt|agent|soat|ffct|oas)-{_W}{{16}}"),
     _Form("SLACK_TOKEN", rf"xox[abeoprs]-{_W}{{10}}", check=_mixed),
     _Form("SLACK_TOKEN", rf"xapp-\d-{_W}{{10}}"),
-    _Form("SLACK_TOKEN", r"hooks\.slack\.com/(?:services|workflows)/[A-Za-z0-9]{6,14}/[A-Za-z0-9]{6}"),
+    _Form(
+        "SLACK_TOKEN", r"hooks\.slack\.com/(?:services|workflows)/[A-Za-z0-9]{6,14}/[A-Za-z0-9]{6}"
+    ),
     _Form("STRIPE_KEY", rf"[sr]k_(?:live|test)_{_A}{{10}}"),
-    _Form("STRIPE_KEY", rf"whsec_[A-Za-z0-9+/]{{20}}"),
+    _Form("STRIPE_KEY", r"whsec_[A-Za-z0-9+/]{20}"),
     _Form("ANTHROPIC_API_KEY", rf"sk-ant-{_W}{{10}}", check=_mixed),
     _Form("SLUICE_API_KEY", rf"sk-sluice-{_W}{{8}}", check=_mixed),
     _Form("OPENAI_API_KEY", rf"sk-(?:proj|svcacct|admin|None)-{_W}{{10}}", check=_mixed),
-    _Form("OPENAI_API_KEY", rf"sk-(?!ant-|sluice-|proj-|svcacct-|admin-|None-){_W}{{18}}", check=_mixed),
+    _Form(
+        "OPENAI_API_KEY",
+        rf"sk-(?!ant-|sluice-|proj-|svcacct-|admin-|None-){_W}{{18}}",
+        check=_mixed,
+    ),
     _Form("HUGGING_FACE_TOKEN", rf"hf_{_A}{{20}}", check=_mixed),
     _Form("HUGGING_FACE_TOKEN", rf"api_org_{_A}{{20}}", check=_mixed),
     _Form("NPM_TOKEN", rf"npm_{_A}{{20}}", check=_mixed),
