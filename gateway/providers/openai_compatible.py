@@ -97,7 +97,7 @@ class OpenAICompatible:
 
     def _prepare(self, destination: Destination) -> _Prepared:
         known = self._prepared.get(id(destination))
-        if known is None or known.destination is not destination:
+        if known is None:
             if len(self._prepared) >= _MOST_PREPARED:
                 self._prepared.clear()
             known = self._prepared[id(destination)] = _Prepared(destination)

@@ -44,8 +44,8 @@ def destination(
     networks: tuple[Network, ...] = LOOPBACK,
     credential: str = "",
     provider: str = "openai_compatible",
-    first_byte_timeout_s: float = 15,
-    idle_timeout_s: float = 15,
+    first_byte_timeout_s: float = 300,
+    idle_timeout_s: float = 300,
     options: Mapping[str, str] | None = None,
 ) -> Destination:
     return Destination(

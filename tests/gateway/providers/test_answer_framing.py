@@ -10,6 +10,7 @@ from gateway.providers.calls import ProviderError, UpstreamClosed, UpstreamProto
 from gateway.providers.connection import Connection, Times
 from gateway.providers.exchange import Exchange
 from gateway.providers.http_client import KEPT_HEADERS
+from gateway.providers.pool import Pool
 
 
 class Wire(asyncio.Transport):
@@ -116,6 +117,10 @@ WHOLE = {
     ),
     "interim, then until close": (
         b"HTTP/1.1 100 Continue\r\n\r\n" + OK + b"\r\nhello",
+        Seen(200, (), b"hello", None, False),
+    ),
+    "interim that is framed, then until close": (
+        b"HTTP/1.1 103 Early\r\nContent-Length: 0\r\n\r\n" + OK + b"\r\nhello",
         Seen(200, (), b"hello", None, False),
     ),
     "no content": (b"HTTP/1.1 204 No Content\r\n\r\n", Seen(204, (), b"", None, True)),
@@ -238,5 +243,47 @@ def test_endless_trailers_are_refused() -> None:
     async def main() -> None:
         seen = await receive([CHUNKED + b"0\r\n", *[b"a: " + b"x" * 900 + b"\r\n"] * 100])
         assert seen.error is UpstreamProtocolError
+
+    asyncio.run(main())
+
+
+def connected() -> Connection:
+    connection = Connection(
+        on_open=lambda _: None,
+        on_free=lambda _: None,
+        on_lost=lambda _: None,
+        kept_headers=KEPT_HEADERS,
+        buffer_limit=1024,
+    )
+    connection.connection_made(Wire())
+    return connection
+
+
+def test_the_clock_stands_while_we_hold_the_upstream_back() -> None:
+    async def main() -> None:
+        connection = connected()
+        exchange = connection.start(b"", b"", Times(0.01, 0.01))
+        connection.data_received(OK + b"Content-Length: 3000\r\n\r\n" + b"x" * 2000)
+        await asyncio.sleep(0.05)
+        assert len(await anext(exchange.chunks())) == 2000
+        connection.data_received(b"x" * 1000)
+        assert len(await anext(exchange.chunks())) == 1000
+
+    asyncio.run(main())
+
+
+def test_a_connection_that_waited_for_too_long_is_not_lent() -> None:
+    async def main() -> None:
+        pool = Pool(idle_limit_s=4)
+        fresh, old = connected(), connected()
+        now = asyncio.get_running_loop().time()
+        fresh.idle_since, old.idle_since = now, now - 5
+        pool.put("a", old)
+        assert pool.take("a") is None
+        assert not old.open
+        pool.put("a", fresh)
+        assert pool.take("b") is None
+        assert pool.take("a") is fresh
+        pool.close()
 
     asyncio.run(main())
