@@ -28,6 +28,16 @@ def _words(name: str, default: str = "") -> list[str]:
     return [word for word in os.environ.get(name, default).replace(",", " ").split() if word]
 
 
+def environment_secret(name: str) -> str | None:
+    """A vendor's credential from the variable that `sluice.yaml` names; None when it is not set.
+
+    Sluice's own secrets cannot be named: a credential is sent to a vendor.
+    """
+    if name.startswith("SLUICE_") or name in {"DATABASE_URL", "REDIS_URL"}:
+        return None
+    return os.environ.get(name) or None
+
+
 # --- Where it is reached -------------------------------------------------------------------
 HOST = os.environ.get("SLUICE_HOST", "127.0.0.1")
 PORT = int(os.environ.get("PORT", "8000"))

@@ -16,6 +16,7 @@ from gateway.accounts.services.people import (
     reactivate_user,
     remove_group,
     set_group,
+    set_password,
 )
 from gateway.accounts.services.projects import (
     add_member,
@@ -45,4 +46,5 @@ __all__ = [
     "remove_member",
     "revoke_api_key",
     "set_group",
+    "set_password",
 ]

@@ -44,6 +44,21 @@ def create_user(
     return user
 
 
+def set_password(*, by: Acting, user: User, password: str) -> None:
+    """Set a person's password: their own, or an admin anybody's. Ends their sessions.
+
+    Raises PermissionDenied, ValidationError (a weak one).
+    """
+    if by != user:
+        require_admin(by)
+    validate_password(password, user)
+    with transaction.atomic():
+        user.set_password(password)
+        user.save(update_fields=["password"])
+        method = "own" if by == user else "admin"
+        record_change(by, EventType.PASSWORD_CHANGED, "user", user.pk, method=method)
+
+
 def change_user_role(*, by: Acting, user: User, role: OrganisationRole) -> None:
     """Give a person another role in the organisation. The last active admin stays one."""
     require_admin(by)

@@ -1,0 +1,94 @@
+"""`manage.py key create|revoke|list`: API keys."""
+
+from argparse import ArgumentParser
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.core.management.base import BaseCommand, CommandError
+from django.utils.dateparse import parse_datetime
+from typing_extensions import override
+
+from gateway.accounts.acting import Acting
+from gateway.accounts.console import acting, person, project
+from gateway.accounts.models import APIKey, Project, ServiceAccount, User
+from gateway.accounts.services import create_api_key, create_service_account, revoke_api_key
+from policies.engine.labels import Label, Sensitivity
+
+
+class Command(BaseCommand):
+    """Manages API keys."""
+
+    help = "Make API keys (shown once), revoke and list them."
+
+    @override
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        actions = parser.add_subparsers(dest="action", required=True)
+        create = actions.add_parser("create", help="make a key and print it, once")
+        create.add_argument("name")
+        create.add_argument("--project", required=True)
+        create.add_argument("--user", metavar="EMAIL", help="the person it belongs to")
+        create.add_argument("--service", metavar="NAME", help="or the service account")
+        create.add_argument("--scope", action="append", default=[])
+        create.add_argument("--floor", default="public", help="the key's own least sensitivity")
+        create.add_argument("--requests-per-minute", type=int)
+        create.add_argument("--expires", metavar="TIME", help="2027-01-31T12:00:00Z")
+        revoke = actions.add_parser("revoke", help="end a key at once")
+        revoke.add_argument("prefix")
+        revoke.add_argument("--reason", default="")
+        listing = actions.add_parser("list", help="the keys of a project")
+        listing.add_argument("--project", required=True)
+        for action in (create, revoke):
+            action.add_argument("--by", metavar="EMAIL", help="who asks for it")
+
+    @override
+    def handle(self, *args: Any, **options: Any) -> None:
+        try:
+            match options["action"]:
+                case "create":
+                    self._create(options)
+                case "revoke":
+                    self._revoke(options)
+                case "list":
+                    self._list(project(options["project"]))
+        except ValidationError as error:
+            raise CommandError(" ".join(error.messages)) from error
+        except ValueError as error:
+            raise CommandError(str(error)) from error
+
+    def _create(self, options: dict[str, Any]) -> None:
+        by, where = acting(options["by"]), project(options["project"])
+        expires = parse_datetime(options["expires"]) if options["expires"] else None
+        if options["expires"] and expires is None:
+            raise CommandError("--expires is not a time such as 2027-01-31T12:00:00Z")
+        made = create_api_key(
+            by=by,
+            project=where,
+            name=options["name"],
+            owner=_owner(by, where, options),
+            scopes=options["scope"],
+            floor=Label(Sensitivity.from_word(options["floor"])),
+            requests_per_minute=options["requests_per_minute"],
+            expires_at=expires,
+        )
+        self.stdout.write(made.text)
+
+    def _revoke(self, options: dict[str, Any]) -> None:
+        key = APIKey.objects.filter(prefix=options["prefix"]).select_related("project").first()
+        if key is None:
+            raise CommandError("there is no key with this prefix")
+        revoke_api_key(by=acting(options["by"]), key=key, reason=options["reason"])
+        self.stdout.write("revoked")
+
+    def _list(self, where: Project) -> None:
+        for key in where.keys.select_related("user", "service_account"):
+            state = "revoked" if key.revoked_at else "valid"
+            self.stdout.write(f"{key.prefix} {key.name} {key.user or key.service_account} {state}")
+
+
+def _owner(by: Acting, where: Project, options: dict[str, Any]) -> User | ServiceAccount:
+    if bool(options["user"]) == bool(options["service"]):
+        raise CommandError("say whose key it is: --user EMAIL or --service NAME")
+    if options["user"]:
+        return person(options["user"])
+    found = where.service_accounts.filter(name=options["service"]).first()
+    return found or create_service_account(by=by, project=where, name=options["service"])

@@ -1,0 +1,232 @@
+"""Comparing a file with the database, and bringing the database to it: all of it or nothing."""
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from django.core.exceptions import PermissionDenied, ValidationError
+from django.db import transaction
+
+from gateway.accounts.access import require_admin
+from gateway.accounts.changes import record_change
+from gateway.accounts.models import Organisation, Project
+from gateway.audit.registry import EventType
+from gateway.deployments.models import Deployment
+from gateway.deployments.services import require_second_person
+from policies.engine.document import DocumentError, KnownNames, PolicyDocument
+from policies.engine.facts import Zone
+from policies.models import Policy
+from policies.services.configuration.plan_deployments import (
+    plan_aliases,
+    plan_deployments,
+    plan_groups,
+    plan_people,
+    plan_removals,
+)
+from policies.services.configuration.plan_projects import (
+    archive_project,
+    plan_organisation,
+    plan_policy,
+    plan_project,
+)
+from policies.services.configuration.present import existing_names, read_present
+from policies.services.configuration.problems import (
+    ConfigurationError,
+    FileProblem,
+    WideningRefused,
+)
+from policies.services.configuration.read import read_configuration
+from policies.services.configuration.steps import Authority, Plan, Step, Verb
+from policies.services.configuration.wanted import Wanted
+from policies.services.publishing import (
+    known_names,
+    known_to_projects,
+    read_for_organisation,
+    read_for_project,
+)
+
+_NAMED_IN_EVENT = 200
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigFile:
+    """A file's text and where it came from. `folder`: where its relative paths begin."""
+
+    text: str
+    name: str = "sluice.yaml"
+    folder: Path = Path()
+
+    @classmethod
+    def read(cls, path: Path) -> "ConfigFile":
+        """Read it. Raises ConfigurationError when that is not possible."""
+        try:
+            return cls(path.read_text(encoding="utf-8"), str(path), path.parent)
+        except OSError as error:
+            reason = error.strerror or type(error).__name__
+        except UnicodeDecodeError:
+            reason = "it is not UTF-8"
+        raise ConfigurationError(
+            [FileProblem(1, 1, f"The file cannot be read: {reason}.")], file=str(path)
+        )
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 (hex) of the text."""
+        return hashlib.sha256(self.text.encode()).hexdigest()
+
+
+def diff(file: ConfigFile, *, prune: bool = False) -> Plan:
+    """What applying the file would do. Changes nothing. Raises ConfigurationError."""
+    present = read_present()
+    wanted = read_configuration(
+        file.text, file=file.name, folder=file.folder, existing=existing_names(present)
+    )
+    removals, absent = plan_removals(present, wanted)
+    projects = [
+        project.slug
+        for project in present.projects
+        if "projects" in wanted.sections
+        and project.slug not in {listed.slug for listed in wanted.projects}
+    ]
+    steps = list(_steps(present, wanted, prune=prune))
+    if prune:
+        return Plan((*steps, *(archive_project(slug) for slug in projects), *removals))
+    left = [*absent, *(f"project {slug}" for slug in projects)]
+    return Plan(
+        tuple(steps), tuple(f"{name} is not in the file and stays (--prune)" for name in left)
+    )
+
+
+def _steps(present: Wanted, wanted: Wanted, *, prune: bool) -> Iterator[Step]:
+    """In an order in which each step finds what it needs."""
+    zones = {row.name: Zone(row.zone) for row in Deployment.objects.all()}
+    zones |= {deployment.name: deployment.spec.zone for deployment in wanted.deployments}
+    yield from plan_people(wanted)
+    yield from plan_groups(present, wanted)
+    yield from plan_deployments(wanted)
+    yield from plan_aliases(present, wanted, zones)
+    before = {project.slug: project for project in present.projects}
+    for project in wanted.projects:
+        yield from plan_project(before.get(project.slug), project, zones, prune=prune)
+    known = _future_names(present, wanted)
+    policy = wanted.organisation.policy
+    yield from plan_policy("", present.organisation.policy, policy, known)
+    organisation = _read(policy if policy is not None else present.organisation.policy, known)
+    for project in wanted.projects:
+        had = before.get(project.slug)
+        names = known_to_projects(known, organisation)
+        yield from plan_policy(
+            project.slug, had.policy if had is not None else None, project.policy, names
+        )
+    # The switches last: whoever is asked to agree is asked under the rule that held before.
+    yield from plan_organisation(present, wanted)
+
+
+def _future_names(present: Wanted, wanted: Wanted) -> KnownNames:
+    known = known_names()
+    return replace(
+        known,
+        deployments=frozenset(known.deployments)
+        | {deployment.name for deployment in wanted.deployments},
+        aliases=frozenset(known.aliases) | wanted.aliases.keys(),
+        groups=frozenset(known.groups or ()) | wanted.groups.keys(),
+        # Every data class was checked when the file was read.
+        data_classes=None,
+    )
+
+
+def _read(document: object, known: KnownNames) -> PolicyDocument | None:
+    return read_for_organisation(document, known) if document is not None else None
+
+
+@transaction.atomic
+def apply(
+    file: ConfigFile, *, authority: Authority, yes_widen: bool = False, prune: bool = False
+) -> Plan:
+    """Bring the database to the file, in one transaction. Returns what was done.
+
+    Raises ConfigurationError, WideningRefused (without `yes_widen`), SecondPersonNeeded,
+    PermissionDenied; then nothing was changed.
+    """
+    require_admin(authority.by)
+    plan = diff(file, prune=prune)
+    _carry_out(plan, file, authority, yes_widen=yes_widen)
+    return plan
+
+
+@transaction.atomic
+def apply_at_start(file: ConfigFile, *, authority: Authority) -> Plan | None:
+    """Apply the file that the operator named for the start; None when it is the one applied last.
+
+    The file is read and checked in any case. A file that is new is itself the act that widens. A
+    file applied before is not applied again, so that a restart does not undo what an admin
+    narrowed since; and none ever resumes what was stopped. Raises as `apply` does.
+    """
+    plan = diff(file)
+    if Organisation.load().config_digest == file.digest:
+        return None
+    kept = tuple(step for step in plan.steps if not step.resumes_egress)
+    notes = plan.notes
+    if len(kept) < len(plan.steps):
+        notes += ("egress stays stopped: only `manage.py egress resume` resumes it",)
+    plan = Plan(kept, notes)
+    _carry_out(plan, file, authority, yes_widen=True)
+    return plan
+
+
+def _carry_out(plan: Plan, file: ConfigFile, authority: Authority, *, yes_widen: bool) -> None:
+    if plan.widens:
+        if not yes_widen:
+            raise WideningRefused(plan.widens)
+        require_second_person(authority.by, authority.approved_by)
+    for step in plan.steps:
+        try:
+            step.run(authority)
+        except (ValidationError, DocumentError, PermissionDenied) as error:
+            messages = getattr(error, "messages", None) or [str(error)]
+            raise ConfigurationError(
+                [FileProblem(1, 1, f"{step.subject}: {messages[0]}")], file=file.name
+            ) from error
+    _require_readable_policies(file)
+    Organisation.load()
+    Organisation.objects.filter(pk=1).update(config_digest=file.digest)
+    if plan.steps:
+        record_change(
+            authority.by,
+            EventType.CONFIG_APPLIED,
+            "configuration",
+            file.digest[:16],
+            file_digest=file.digest,
+            created=plan.subjects(Verb.CREATE)[:_NAMED_IN_EVENT],
+            changed=plan.subjects(Verb.CHANGE)[:_NAMED_IN_EVENT],
+            removed=plan.subjects(Verb.REMOVE)[:_NAMED_IN_EVENT],
+        )
+
+
+def _require_readable_policies(file: ConfigFile) -> None:
+    """Policies that the file does not mention may name what it removed."""
+    known = known_names()
+    rows = list(Policy.objects.filter(current__isnull=False).select_related("current"))
+    slugs = dict(Project.objects.values_list("pk", "slug"))
+    documents = {row.project_id: row.current.document for row in rows if row.current is not None}
+    where = "the organisation"
+    try:
+        organisation = _read(documents.get(None), known)
+        names = known_to_projects(known, organisation)
+        for key, document in documents.items():
+            if key is not None:
+                where = f"project {slugs[key]}"
+                read_for_project(document, slugs[key], names)
+    except DocumentError as error:
+        raise ConfigurationError(
+            [
+                FileProblem(
+                    1,
+                    1,
+                    f"The policy of {where} would not hold any more: {error.problems[0].as_text()}",
+                    "Change that policy in this file, too.",
+                )
+            ],
+            file=file.name,
+        ) from error

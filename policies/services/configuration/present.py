@@ -1,0 +1,102 @@
+"""What the database has, in the shape of a configuration."""
+
+from collections import defaultdict
+from typing import Any
+
+from gateway.accounts.models import Group, Membership, Organisation, Project
+from gateway.accounts.roles import Role
+from gateway.accounts.services import floor_of
+from gateway.deployments.models import AliasTarget, Deployment, Grant, ModelAlias
+from gateway.deployments.spec import spec_of
+from policies.engine.labels import DEFAULT_MINIMUMS
+from policies.models import Policy, WordList
+from policies.services.configuration.read import Existing
+from policies.services.configuration.wanted import (
+    DeploymentWanted,
+    OrganisationWanted,
+    ProjectWanted,
+    Wanted,
+    WordListWanted,
+)
+
+
+def read_present() -> Wanted:
+    """The whole control plane but people, keys and service accounts. About a dozen queries.
+
+    Proposals and archived projects are left out. Credentials are not read.
+    """
+    organisation = Organisation.objects.filter(pk=1).first() or Organisation()
+    policies = {
+        policy.project_id: policy.current.document
+        for policy in Policy.objects.filter(current__isnull=False).select_related("current")
+        if policy.current is not None
+    }
+    groups: dict[str, list[str]] = {group.slug: [] for group in Group.objects.all()}
+    members = Group.objects.filter(members__isnull=False).order_by("slug", "members__email")
+    for slug, email in members.values_list("slug", "members__email"):
+        groups[slug].append(email)
+    aliases: dict[str, list[str]] = {alias.name: [] for alias in ModelAlias.objects.order_by("pk")}
+    targets = AliasTarget.objects.order_by("alias_id", "position")
+    for alias, deployment in targets.values_list("alias__name", "deployment__name"):
+        aliases[alias].append(deployment)
+    return Wanted(
+        organisation=OrganisationWanted(
+            name=organisation.name,
+            egress_stopped=organisation.egress_stopped,
+            second_person_for_widening=organisation.second_person_for_widening,
+            policy=policies.get(None),
+        ),
+        groups={slug: tuple(emails) for slug, emails in groups.items()},
+        deployments=tuple(
+            DeploymentWanted(spec=spec_of(row), credential_source=row.credential_source)
+            for row in Deployment.objects.filter(proposed=False).order_by("pk")
+        ),
+        aliases={name: tuple(names) for name, names in aliases.items()},
+        projects=_projects(policies),
+    )
+
+
+def _projects(policies: dict[Any, Any]) -> tuple[ProjectWanted, ...]:
+    members: defaultdict[Any, dict[str, Role]] = defaultdict(dict)
+    rows = Membership.objects.order_by("user__email")
+    for project, email, role in rows.values_list("project_id", "user__email", "role"):
+        members[project][email] = Role(role)
+    grants: defaultdict[Any, list[str]] = defaultdict(list)
+    granted = Grant.objects.order_by("deployment__name")
+    for project, name in granted.values_list("project_id", "deployment__name"):
+        grants[project].append(name)
+    lists: defaultdict[Any, dict[str, WordListWanted]] = defaultdict(dict)
+    for row in WordList.objects.order_by("name"):
+        lists[row.project_id][row.name] = WordListWanted(
+            category=row.category, words=tuple(row.words)
+        )
+    return tuple(
+        ProjectWanted(
+            slug=project.slug,
+            name=project.name,
+            floor=floor_of(project),
+            members=members[project.pk],
+            word_lists=lists[project.pk],
+            grants=tuple(grants[project.pk]),
+            policy=policies.get(project.pk),
+        )
+        for project in Project.objects.filter(archived=False).order_by("created_at", "slug")
+    )
+
+
+def existing_names(present: Wanted) -> Existing:
+    """What stays there whatever a file says."""
+    documents = [present.organisation.policy, *(project.policy for project in present.projects)]
+    categories = set(DEFAULT_MINIMUMS)
+    for document in documents:
+        stated = document.get("categories") if document is not None else None
+        if isinstance(stated, dict):
+            categories.update(stated)
+    return Existing(
+        deployments=frozenset(Deployment.objects.values_list("name", flat=True)),
+        aliases=frozenset(present.aliases),
+        groups=frozenset(present.groups),
+        word_lists={project.slug: tuple(project.word_lists or ()) for project in present.projects},
+        organisation=present.organisation.policy,
+        categories=frozenset(categories),
+    )

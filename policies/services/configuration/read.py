@@ -1,0 +1,338 @@
+"""Reading a whole configuration file against the names that will exist once it is applied.
+
+Names are collected first, so that a rule may name what is declared further down.
+"""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import cast
+
+from django.core.exceptions import ValidationError
+from django.core.validators import validate_email
+
+from gateway.accounts.models import normalise_email
+from gateway.accounts.roles import Role
+from policies.classification.recognizers import DATA_CLASSES
+from policies.classification.word_lists import WordList
+from policies.engine.document import DocumentError, KnownNames, PolicyDocument
+from policies.engine.labels import DEFAULT_MINIMUMS, Label, Sensitivity
+from policies.engine.problems import Place, Problem
+from policies.services.configuration.problems import ConfigurationError
+from policies.services.configuration.read_deployments import (
+    SENSITIVITIES,
+    SLUG,
+    read_alias,
+    read_deployment,
+    unique_words,
+)
+from policies.services.configuration.wanted import (
+    DeploymentWanted,
+    Document,
+    OrganisationWanted,
+    ProjectWanted,
+    Wanted,
+    WordListWanted,
+)
+from policies.services.configuration.yaml_reader import read_yaml
+from policies.services.publishing import (
+    known_to_projects,
+    read_for_organisation,
+    read_for_project,
+)
+
+SECTIONS = ("organisation", "projects", "deployments", "aliases", "groups")
+ORGANISATION = ("name", "egress_stopped", "second_person_for_widening", "policy")
+PROJECT = ("slug", "name", "floor", "members", "word_lists", "grants", "policy")
+CATEGORY = r"[a-z][a-z0-9_]{0,63}"
+_WORDS_LIMIT = 20_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Existing:
+    """Names that stay whether or not the file has them, and the organisation's policy."""
+
+    deployments: frozenset[str] = frozenset()
+    aliases: frozenset[str] = frozenset()
+    groups: frozenset[str] = frozenset()
+    word_lists: Mapping[str, tuple[str, ...]] | None = None  # project -> names of its lists
+    organisation: Document | None = None
+    categories: frozenset[str] = frozenset()  # of every policy
+
+
+def read_configuration(text: str, *, file: str, folder: Path, existing: Existing) -> Wanted:
+    """The file as a configuration. Raises ConfigurationError with everything that is wrong.
+
+    Reads credentials from the environment and from files; otherwise no I/O.
+    """
+    source = read_yaml(text, file=file)
+    problems: list[Problem] = []
+    wanted = _Reader(source.data, problems, folder, existing).read()
+    found = source.problems + [source.located(problem) for problem in problems]
+    if found:
+        raise ConfigurationError(found, file=file)
+    return wanted
+
+
+class _Reader:
+    """One pass over one file."""
+
+    def __init__(
+        self, data: object, problems: list[Problem], folder: Path, existing: Existing
+    ) -> None:
+        self.root = Place(data if data is not None else {}, "", problems)
+        self.folder = folder
+        self.existing = existing
+        self.sections = self.root.fields(SECTIONS)
+        self.categories = existing.categories | self._categories()
+        self.known = self._known_names()
+
+    def read(self) -> Wanted:
+        """Everything, in the file's order."""
+        organisation, document = self._organisation()
+        projects = self._projects(known_to_projects(self.known, document))
+        return Wanted(
+            organisation=organisation,
+            groups=self._groups(),
+            deployments=self._deployments(),
+            aliases=self._aliases(),
+            projects=projects,
+            sections=frozenset(self.sections),
+        )
+
+    # --- names ---------------------------------------------------------------------------
+
+    def _entries(self, section: str) -> list[Place]:
+        return self.sections[section].items() if section in self.sections else []
+
+    def _names(self, section: str, field: str = "name") -> frozenset[str]:
+        return frozenset(
+            entry.value[field]
+            for entry in _quietly(self.sections.get(section))
+            if isinstance(entry.value, dict) and isinstance(entry.value.get(field), str)
+        )
+
+    def _policies(self) -> list[object]:
+        entries = [self.sections["organisation"]] if "organisation" in self.sections else []
+        entries += _quietly(self.sections.get("projects"))
+        return [entry.value.get("policy") for entry in entries if isinstance(entry.value, dict)]
+
+    def _categories(self) -> frozenset[str]:
+        found = set(DEFAULT_MINIMUMS)
+        for policy in self._policies():
+            if isinstance(policy, dict) and isinstance(policy.get("categories"), dict):
+                found.update(name for name in policy["categories"] if isinstance(name, str))
+        return frozenset(found)
+
+    def _known_names(self) -> KnownNames:
+        lists = {name for names in (self.existing.word_lists or {}).values() for name in names}
+        for entry in _quietly(self.sections.get("projects")):
+            if isinstance(entry.value, dict) and isinstance(entry.value.get("word_lists"), dict):
+                lists.update(name for name in entry.value["word_lists"] if isinstance(name, str))
+        classes = {WordList(name=name, category="", words=()).data_class for name in lists}
+        return KnownNames(
+            deployments=self.existing.deployments | self._names("deployments"),
+            aliases=self.existing.aliases | self._names("aliases"),
+            groups=self.existing.groups | self._names("groups"),
+            data_classes=DATA_CLASSES.keys() | classes,
+        )
+
+    # --- sections ------------------------------------------------------------------------
+
+    def _organisation(self) -> tuple[OrganisationWanted, PolicyDocument | None]:
+        fields: dict[str, Place] = {}
+        if "organisation" in self.sections:
+            fields = self.sections["organisation"].fields(ORGANISATION)
+        policy, document = None, None
+        if "policy" in fields:
+            policy = _document(fields["policy"])
+            document = self._organisation_document(policy, fields["policy"])
+        elif self.existing.organisation is not None:
+            document = self._organisation_document(self.existing.organisation, self.root)
+        wanted = OrganisationWanted(
+            name=fields["name"].text() if "name" in fields else None,
+            egress_stopped=_flag(fields, "egress_stopped"),
+            second_person_for_widening=_flag(fields, "second_person_for_widening"),
+            policy=policy,
+        )
+        return wanted, document
+
+    def _organisation_document(
+        self, policy: Document | None, place: Place
+    ) -> PolicyDocument | None:
+        if policy is None:
+            return None
+        try:
+            return read_for_organisation(policy, self.known)
+        except DocumentError as error:
+            _note(place, error, under=place is not self.root)
+            return None
+
+    def _groups(self) -> dict[str, tuple[str, ...]]:
+        found: dict[str, tuple[str, ...]] = {}
+        for entry in self._entries("groups"):
+            fields = entry.fields(("name", "members"), required=("name",))
+            name = fields["name"].text(pattern=SLUG, what="a group") if "name" in fields else None
+            members = (
+                [_email(item) for item in fields["members"].items()] if "members" in fields else []
+            )
+            if name is not None and _is_new(fields["name"], name, found, "group"):
+                found[name] = tuple(dict.fromkeys(email for email in members if email))
+        return found
+
+    def _deployments(self) -> tuple[DeploymentWanted, ...]:
+        found: dict[str, DeploymentWanted] = {}
+        for entry in self._entries("deployments"):
+            read = read_deployment(entry, categories=self.categories, folder=self.folder)
+            if read is not None and _is_new(entry, read.name, found, "deployment"):
+                found[read.name] = read
+        return tuple(found.values())
+
+    def _aliases(self) -> dict[str, tuple[str, ...]]:
+        found: dict[str, tuple[str, ...]] = {}
+        for entry in self._entries("aliases"):
+            read = read_alias(entry, deployments=self.known.deployments)
+            if read is not None and _is_new(entry, read[0], found, "alias"):
+                found[read[0]] = read[1]
+        return found
+
+    def _projects(self, known: KnownNames) -> tuple[ProjectWanted, ...]:
+        found: dict[str, ProjectWanted] = {}
+        for entry in self._entries("projects"):
+            fields = entry.fields(PROJECT, required=("slug",))
+            slug = fields["slug"].text(pattern=SLUG, what="a slug") if "slug" in fields else None
+            if slug is None or not _is_new(fields["slug"], slug, found, "project"):
+                continue
+            policy, categories = None, frozenset(known.categories)
+            if "policy" in fields:
+                policy, categories = self._project_policy(fields["policy"], slug, known)
+            found[slug] = ProjectWanted(
+                slug=slug,
+                name=(fields["name"].text() or "") if "name" in fields else slug,
+                floor=_floor(fields["floor"], categories)
+                if "floor" in fields
+                else Label(Sensitivity.INTERNAL),
+                members=_members(fields["members"]) if "members" in fields else None,
+                word_lists=_word_lists(fields["word_lists"], categories)
+                if "word_lists" in fields
+                else None,
+                grants=unique_words(fields["grants"], known.deployments, "deployment")
+                if "grants" in fields
+                else None,
+                policy=policy,
+            )
+        return tuple(found.values())
+
+    def _project_policy(
+        self, place: Place, slug: str, known: KnownNames
+    ) -> tuple[Document | None, frozenset[str]]:
+        """The policy, and the categories that hold in this project."""
+        policy = _document(place)
+        if policy is None:
+            return None, frozenset(known.categories)
+        policy = {**policy, "project": policy.get("project", slug)}
+        try:
+            read = read_for_project(policy, slug, known)
+        except DocumentError as error:
+            _note(place, error, under=True)
+            return None, self.categories
+        return policy, frozenset(known.categories) | {name for name, _ in read.categories}
+
+
+def _quietly(place: Place | None) -> list[Place]:
+    """The items of a list, without noting that it is none."""
+    if place is None or not isinstance(place.value, list):
+        return []
+    return [replace(place, value=item, problems=[]) for item in place.value]
+
+
+def _is_new(place: Place, name: str, found: Collection[str], what: str) -> bool:
+    if name not in found:
+        return True
+    place.refuse(f"The {what} {name!r} is declared a second time.", "Keep one of them.")
+    return False
+
+
+def _note(place: Place, error: DocumentError, *, under: bool) -> None:
+    """Take over a policy's problems, with their places in this file."""
+    for problem in error.problems:
+        pointer = place.pointer + problem.pointer if under else place.pointer
+        place.problems.append(replace(problem, pointer=pointer))
+
+
+def _document(place: Place) -> Document | None:
+    if isinstance(place.value, dict) and all(isinstance(key, str) for key in place.value):
+        return cast("Document", place.value)
+    place.refuse("A policy is a mapping.", "Begin it with `kind:`.")
+    return None
+
+
+def _flag(fields: dict[str, Place], name: str) -> bool | None:
+    return fields[name].boolean() if name in fields else None
+
+
+def _email(place: Place) -> str | None:
+    text = place.text(what="an e-mail address")
+    if text is None:
+        return None
+    email = normalise_email(text)
+    try:
+        validate_email(email)
+    except ValidationError:
+        place.refuse("This is no e-mail address.", "Write it as name@domain.")
+        return None
+    return email
+
+
+def _members(place: Place) -> dict[str, Role]:
+    found: dict[str, Role] = {}
+    for item in place.items():
+        fields = item.fields(("email", "role"), required=("email",))
+        email = _email(fields["email"]) if "email" in fields else None
+        role = fields["role"].word(Role.values, "role") if "role" in fields else Role.MEMBER.value
+        if email is not None and role and _is_new(fields["email"], email, found, "member"):
+            found[email] = Role(role)
+    return found
+
+
+def _floor(place: Place, categories: frozenset[str]) -> Label:
+    if not isinstance(place.value, dict):
+        word = place.word(SENSITIVITIES, "sensitivity")
+        return Label(Sensitivity.from_word(word) if word else Sensitivity.RESTRICTED)
+    fields = place.fields(("sensitivity", "categories"), required=("sensitivity",))
+    word = (
+        fields["sensitivity"].word(SENSITIVITIES, "sensitivity")
+        if "sensitivity" in fields
+        else None
+    )
+    named: tuple[str, ...] = ()
+    if "categories" in fields:
+        named = unique_words(fields["categories"], categories, "category")
+    return Label(Sensitivity.from_word(word) if word else Sensitivity.RESTRICTED, frozenset(named))
+
+
+def _word_lists(place: Place, categories: frozenset[str]) -> dict[str, WordListWanted]:
+    if not isinstance(place.value, dict):
+        place.refuse("This is not a mapping.", "Write the name of a list, then what is in it.")
+        return {}
+    found: dict[str, WordListWanted] = {}
+    classes: dict[str, str] = {}
+    for name, value in place.value.items():
+        at = place.at(str(name), value)
+        Place(str(name), at.pointer, at.problems).text(pattern=SLUG, what="a name")
+        fields = at.fields(("category", "words"), required=("category", "words"))
+        category = fields["category"].word(categories, "category") if "category" in fields else None
+        words = (
+            [item.text(what="a word") for item in fields["words"].items()]
+            if "words" in fields
+            else []
+        )
+        if len(words) > _WORDS_LIMIT:
+            at.refuse("The list is too long.", f"Keep it below {_WORDS_LIMIT} words.")
+        kept = tuple(dict.fromkeys(word.strip() for word in words if word))
+        data_class = WordList(name=str(name), category="", words=()).data_class
+        if data_class in DATA_CLASSES or data_class in classes:
+            at.refuse(f"The data class {data_class} exists already.", "Choose another name.")
+        classes[data_class] = str(name)
+        found[str(name)] = WordListWanted(category=category or "", words=kept)
+    return found
