@@ -5,7 +5,7 @@ what does not hold together. Nothing is skipped silently: a fault is a value, an
 be read after it is read.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -66,7 +66,9 @@ class Chunk:
     exhausted: bool = False  # the file's end was reached; a torn line may be left behind `end`
 
 
-def living(directory: Path, writer: str) -> tuple[bool, list[Segment]]:
+def living(
+    directory: Path, writer: str, *, locked: Callable[[Path], bool] = is_locked
+) -> tuple[bool, list[Segment]]:
     """Whether the writer's process lives, and its segments as they are after finding out.
 
     A writer locks a new segment before it lets go of the one before, so when no segment is locked
@@ -74,7 +76,7 @@ def living(directory: Path, writer: str) -> tuple[bool, list[Segment]]:
     """
     segments = list_segments(directory).get(writer, [])
     while segments:
-        if any(is_locked(segment.path) for segment in reversed(segments)):
+        if any(locked(segment.path) for segment in reversed(segments)):
             return True, segments
         again = list_segments(directory).get(writer, [])
         if again == segments:

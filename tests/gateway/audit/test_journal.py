@@ -5,6 +5,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 from hashlib import sha256
 from pathlib import Path
 from types import ModuleType
@@ -14,6 +15,7 @@ import pytest
 
 from gateway.audit import chain
 from gateway.audit.journal import FileJournal
+from gateway.audit.reading import living
 from gateway.audit.records import DecisionRecord, JournalUnavailable, Record
 
 
@@ -75,6 +77,27 @@ def test_a_living_writer_holds_a_lock_and_a_closed_one_none(
     assert chain.is_locked(last.path)
     journal.close()
     assert not chain.is_locked(last.path)
+
+
+def test_a_writer_that_rotates_while_one_looks_is_not_taken_for_dead(
+    directory: Path, writing: ModuleType
+) -> None:
+    journal = FileJournal(directory, segment_bytes=500, sync_interval_s=0)
+    journal.append(writing.decision(1))
+    pause = threading.Event()
+
+    def look(path: Path) -> bool:
+        """Between the listing and the look, the segment is left and its lock let go."""
+        if journal.last_seq == 1:
+            journal.append(writing.decision(2))
+            while chain.is_locked(path):
+                pause.wait(0.001)
+        return chain.is_locked(path)
+
+    alive, segments = living(directory, journal.writer.id, locked=look)
+    assert (alive, len(segments)) == (True, 2)
+    journal.close()
+    assert not living(directory, journal.writer.id)[0]
 
 
 def test_two_writers_share_a_directory_without_sharing_a_chain(
@@ -179,6 +202,7 @@ import resource, signal, sys
 sys.path[:0] = sys.argv[2:4]
 from pathlib import Path
 from gateway.audit.journal import FileJournal
+from gateway.audit.reading import living
 from gateway.audit.records import JournalUnavailable
 import writing
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
