@@ -6,13 +6,14 @@ the web process over a prepared database.
 """
 
 import asyncio
-import json
 import sqlite3
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
+
+import msgspec
 
 from bench.children import GATEWAY_CORE, Child, child_environment, free_port
 from bench.gateways import ROOT, NotInstalled, Running, first_answer
@@ -21,14 +22,6 @@ from bench.wire import MODEL, SLOW_MODEL
 
 # So high that it never refuses; still every request takes from a lease, and leases are renewed.
 REQUESTS_PER_MINUTE = 3_000_000
-_COMMANDS = """
-import json
-from gateway.supervisor.__main__ import web_command
-from gateway.usage.store_server import store_command
-from django.conf import settings
-store = store_command(settings.VALKEY_SOCKET, settings.VAR_DIR)
-print(json.dumps({"web": web_command(), "store": store}))
-"""
 _CONFIG = """
 deployments:
   - {{name: fast, provider: openai_compatible, base_url: "http://127.0.0.1:{port}/v1",
@@ -69,10 +62,7 @@ async def start_sluice(
     environment = {"SLUICE_VAR": str(var), "PORT": str(port), "SLUICE_LOG_LEVEL": "WARNING"}
     config = folder / "sluice.yaml"
     config.write_text(_CONFIG.format(port=upstream_port, fast=MODEL, slow=SLOW_MODEL))
-    commands = json.loads(await _python("-c", _COMMANDS, environment=environment, home=folder))
-    await _manage("migrate", "--verbosity", "0", environment=environment, home=folder)
-    await _manage("config", "apply", str(config), environment=environment, home=folder)
-    key = await _key(environment=environment, home=folder)
+    prepared = await _prepare(config, environment=environment, home=folder)
 
     def child(role: str, command: list[str]) -> Child:
         return Child(
@@ -83,13 +73,13 @@ async def start_sluice(
             environment=environment,
         )
 
-    running = Running(target=Target(port=port, key=key), count_decisions=_counter(var))
+    running = Running(target=Target(port=port, key=prepared.key), count_decisions=_counter(var))
     try:
-        store = child("store", commands["store"])
-        loader = child("loader", [sys.executable, "manage.py", "audit", "load"])
+        store = child("store", prepared.store)
+        loader = child("loader", prepared.loader)
         await _accepts(var / "valkey.sock")
         began = time.perf_counter()
-        running.children["web"] = web = child("web", [*web_prefix, *commands["web"]])
+        running.children["web"] = web = child("web", [*web_prefix, *prepared.web])
         running.children |= {"loader": loader, "store": store}
         running.cold_start_s = await first_answer(web, running.target, began=began, timeout_s=60)
     except BaseException:
@@ -99,11 +89,19 @@ async def start_sluice(
     return running
 
 
-async def _python(*arguments: str, environment: Mapping[str, str], home: Path) -> str:
-    """Run this Python to its end; raises NotInstalled with the last it said."""
+class _Prepared(msgspec.Struct):
+    """What `bench.prepare_sluice` prints."""
+
+    key: str
+    web: list[str]
+    loader: list[str]
+    store: list[str]
+
+
+async def _prepare(config: Path, *, environment: Mapping[str, str], home: Path) -> _Prepared:
+    """A database, the configuration and a key; raises NotInstalled with what went wrong."""
     process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        *arguments,
+        *(sys.executable, "-m", "bench.prepare_sluice", str(config), str(REQUESTS_PER_MINUTE)),
         cwd=ROOT,
         env=child_environment(home=home, extra=environment),
         stdin=asyncio.subprocess.DEVNULL,
@@ -112,23 +110,8 @@ async def _python(*arguments: str, environment: Mapping[str, str], home: Path) -
     )
     said, complained = await asyncio.wait_for(process.communicate(), 120)
     if process.returncode:
-        last = (said + complained).decode(errors="replace")[-1500:]
-        raise NotInstalled(f"Sluice: {' '.join(arguments[:2])} failed: {last}")
-    return said.decode()
-
-
-async def _manage(*arguments: str, environment: Mapping[str, str], home: Path) -> str:
-    return await _python("manage.py", *arguments, environment=environment, home=home)
-
-
-async def _key(*, environment: Mapping[str, str], home: Path) -> str:
-    said = await _manage(
-        *("keys", "create", "--project", "bench", "--name", "bench"),
-        *("--requests-per-minute", str(REQUESTS_PER_MINUTE)),
-        environment=environment,
-        home=home,
-    )
-    return next(word for word in said.split() if word.startswith("sk-sluice-"))
+        raise NotInstalled(f"Sluice: {complained.decode(errors='replace')[-1500:]}")
+    return msgspec.json.decode(said.splitlines()[-1], type=_Prepared)
 
 
 async def _accepts(path: Path) -> None:
