@@ -74,8 +74,8 @@ def _blocked(explained: Explained) -> str:
     if not dropped:
         return _("No model of that name may be used in this project.")
     sentences = list(dict.fromkeys(drop["detail"] for drop in dropped))
-    if explained["suggestion"]:
-        sentences.append(explained["suggestion"]["sentence"])
+    if explained["remedy"]:
+        sentences.append(_("What would allow it: %(remedy)s.") % {"remedy": explained["remedy"]})
     return " ".join(sentences)
 
 

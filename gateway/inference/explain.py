@@ -9,9 +9,10 @@ from typing import Any
 from gateway.inference.contracts import Principal, Snapshot
 from gateway.inference.exchange import Decided, Inbound
 from gateway.inference.path import decide_on, new_id
+from gateway.inference.refusals import in_words, ways_out
 from gateway.inference.trace import rule_names
 from gateway.protocol.walk import places
-from policies.engine.explain import explain, smallest_change
+from policies.engine.explain import explain
 from policies.engine.facts import Endpoint
 
 
@@ -42,7 +43,7 @@ def explain_request(
     )
     permit, labelled, policy = decided.permit, decided.labelled, decided.view.policy
     told = explain(policy, decided.facts, permit)
-    suggestion = None if permit.allowed else smallest_change(policy, decided.facts)
+    ways = [] if permit.allowed else ways_out(policy, decided.facts)
     return {
         "outcome": permit.outcome.value,
         "label": {
@@ -80,7 +81,8 @@ def explain_request(
         "revision": permit.revision,
         "sentence": told.outcome,
         "sentences": list(told.lines()),
-        "suggestion": suggestion.as_data() if suggestion is not None else None,
+        "suggestions": [way.as_data() for way in ways],
+        "remedy": in_words(ways),
     }
 
 

@@ -3,19 +3,32 @@
 from gateway.inference.contracts import Refusal
 from gateway.protocol.errors import BudgetExceeded, GatewayError, PolicyDenied, RateLimited
 from policies.engine.decide import CompiledPolicy
-from policies.engine.explain import explain, smallest_change
+from policies.engine.explain import Change, Suggestion, explain, suggestions
 from policies.engine.facts import RequestFacts
 from policies.engine.permit import Permit
+
+
+def ways_out(policy: CompiledPolicy, facts: RequestFacts) -> list[Suggestion]:
+    """The smallest change of each kind (mask, another alias, an approval) that would allow it."""
+    first: dict[Change, Suggestion] = {}
+    for suggestion in suggestions(policy, facts):
+        first.setdefault(suggestion.change, suggestion)
+    return list(first.values())
+
+
+def in_words(ways: list[Suggestion]) -> str:
+    """`mask 1 IBAN, or use model private`; empty without any."""
+    return ", or ".join(way.sentence.rstrip(".") for way in ways)
 
 
 def denied(policy: CompiledPolicy, permit: Permit, facts: RequestFacts) -> PolicyDenied:
     """The 403: each dropped deployment with its reason, and a way that is open, if any."""
     label = permit.label
     told = explain(policy, facts, permit)
-    suggestion = smallest_change(policy, facts)
+    ways = ways_out(policy, facts)
     sentences = [told.outcome, told.label, *dict.fromkeys(drop.detail for drop in permit.dropped)]
-    if suggestion is not None:
-        sentences.append(suggestion.sentence)
+    if ways:
+        sentences.append(f"What would allow it: {in_words(ways)}.")
     message = " ".join(sentences)
     return PolicyDenied(
         message,
@@ -35,7 +48,8 @@ def denied(policy: CompiledPolicy, permit: Permit, facts: RequestFacts) -> Polic
                 }
                 for drop in permit.dropped
             ],
-            "suggestion": suggestion.as_data() if suggestion is not None else None,
+            "remedy": in_words(ways),
+            "suggestions": [way.as_data() for way in ways],
         },
     )
 

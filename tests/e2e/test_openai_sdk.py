@@ -45,7 +45,7 @@ def test_an_iban_to_a_cloud_alias_is_refused_with_the_way_out(sluice_server: Slu
     body = error.response.json()["error"]
     assert body["found"] == {"IBAN": 1}
     assert body["dropped"][0]["deployment"] == "demo-cloud"
-    assert body["suggestion"]
+    assert [way["change"] for way in body["suggestions"]] == ["mask", "alias"]
     assert "370400440532013000" not in error.response.text.replace(" ", "")
 
 

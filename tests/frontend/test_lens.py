@@ -28,7 +28,7 @@ def explained(**changes: Any) -> dict[str, Any]:
         "rules": [],
         "candidates": [CLOUD, ON_PREM],
         "dropped": [],
-        "suggestion": None,
+        "remedy": "",
         **changes,
     }
 
@@ -79,11 +79,11 @@ def test_a_message_that_may_go_nowhere_says_why_and_what_would_help() -> None:
             outcome="denied",
             candidates=[],
             dropped=[NOT_CLEARED],
-            suggestion={"sentence": "The alias auto would allow it."},
+            remedy="mask 1 IBAN",
         )
     )
     assert lens["badge"] == "blocked"
-    assert lens["reason"] == "claude is cleared for internal. The alias auto would allow it."
+    assert lens["reason"] == ("claude is cleared for internal. What would allow it: mask 1 IBAN.")
 
 
 def test_an_alias_that_serves_nothing_here_is_said_so() -> None:

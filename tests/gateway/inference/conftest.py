@@ -9,7 +9,6 @@ from typing import Any
 
 import msgspec
 import pytest
-from policies.classification.analyser import Analyser
 
 from gateway.audit.journal import FileJournal
 from gateway.audit.records import DecisionRecord, OutcomeRecord, Record
@@ -26,6 +25,7 @@ from gateway.inference.exchange import Inbound, Reply
 from gateway.inference.path import Gateway
 from gateway.providers.calls import Destination
 from gateway.providers.openai_compatible import OpenAICompatible
+from policies.classification.analyser import Analyser
 from policies.engine.decide import CompiledPolicy, compile_policy
 from policies.engine.document import parse_document
 from policies.engine.facts import Clearance, DeploymentFacts, Endpoint, Zone

@@ -93,12 +93,12 @@ const refuse = (message, text, { code, reason, remedy, header }) => {
 
 const problemOf = async (response) => {
   const { error } = await response.json().catch(() => ({}));
-  const remedy = error?.suggestion?.sentence ?? null;
+  const remedy = error?.remedy || null;
   const message = error?.message ?? form.dataset.unreachable;
   return {
     code: error?.code ?? "",
     remedy,
-    reason: remedy && message.endsWith(remedy) ? message.slice(0, -remedy.length).trim() : message,
+    reason: remedy ? message.split(" What would allow it:")[0] : message,
     header: (name) => response.headers.get(name),
   };
 };
