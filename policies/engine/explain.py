@@ -59,24 +59,30 @@ class Change(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Suggestion:
-    """One change after which `decide` allows the request, and the same in a sentence.
+    """One change after which `decide` allows the request.
 
+    `action` says it in a few words ("mask 2 e-mail addresses"), `sentence` in a sentence.
     `mask` counts by data class what would have to be masked besides what is masked anyway.
     `deployment` and `zone` say where the request would go first.
     """
 
     change: Change
-    sentence: str
+    action: str
     deployment: str
     zone: str
     alias: str = ""
     mask: Mapping[str, int] | None = None
     approval: RuleRef | None = None
 
+    @property
+    def sentence(self) -> str:
+        """What to do, and where the request would go then."""
+        return f"What would allow it: {self.action} (it then goes to {self.deployment})."
+
     def as_data(self) -> dict[str, object]:
         """The suggestion as plain data, for the error object."""
-        data: dict[str, object] = {"change": self.change.value, "sentence": self.sentence}
-        data |= {"deployment": self.deployment, "zone": self.zone}
+        data: dict[str, object] = {"change": self.change.value, "action": self.action}
+        data |= {"sentence": self.sentence, "deployment": self.deployment, "zone": self.zone}
         if self.alias:
             data["alias"] = self.alias
         if self.mask is not None:
@@ -230,7 +236,7 @@ def _masks(
         what = _and([counted(name, facts.data_classes[name], nouns) for name in needed])
         yield Suggestion(
             change=Change.MASK,
-            sentence=f"{also}mask {what}",
+            action=f"{also}mask {what}",
             deployment=dropped.deployment,
             zone=dropped.zone.value,
             mask={name: facts.data_classes[name] for name in needed},
@@ -286,7 +292,7 @@ def _aliases(
             first = permit.candidates[0]
             yield Suggestion(
                 change=Change.ALIAS,
-                sentence=f"use model {alias}",
+                action=f"use model {alias}",
                 deployment=first.deployment,
                 zone=first.zone.value,
                 alias=alias,
@@ -308,7 +314,7 @@ def _approvals(
             first = after.candidates[0]
             yield Suggestion(
                 change=Change.APPROVAL,
-                sentence=f"ask for an approval of rule {rule.id}",
+                action=f"ask for an approval of rule {rule.id}",
                 deployment=first.deployment,
                 zone=first.zone.value,
                 approval=rule,

@@ -20,17 +20,15 @@ SELECTOR = ("zone", "deployment", "vendor", "region", "retention_days", "trains_
 BUDGET_STATES = ("ok", "warned", "exhausted")
 DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 RELAXABLE = ("encoded_text", "images")
+# As the protocol reports them: what would make a server fetch from elsewhere.
 REACH_OUT = (
     "code_interpreter",
-    "computer_use",
+    "computer",
     "file_search",
-    "image_generation",
     "mcp",
-    "remote_audio",
-    "remote_file",
+    "other_tool",
     "remote_image",
-    "remote_video",
-    "shell",
+    "remote_media",
     "web_fetch",
     "web_search",
 )

@@ -79,7 +79,7 @@ def test_the_decision_is_the_expected_one(
             assert ", ".join(found) == labels[item.deployment]
     if suggestion != "not asked":
         found_change = smallest_change(policy, facts, masking_available=masking)
-        assert (found_change.sentence if found_change else None) == suggestion
+        assert (found_change.action if found_change else None) == suggestion
 
 
 def test_the_cases_are_many_and_each_semantic_rule_that_is_built_has_some() -> None:

@@ -109,21 +109,25 @@ def test_all_suggestions_come_with_data(policy: CompiledPolicy, make_facts: Make
     assert [item.as_data() for item in found] == [
         {
             "change": "mask",
-            "sentence": "mask 2 e-mail addresses and 1 IBAN",
+            "action": "mask 2 e-mail addresses and 1 IBAN",
+            "sentence": "What would allow it: mask 2 e-mail addresses and 1 IBAN "
+            "(it then goes to claude).",
             "deployment": "claude",
             "zone": "cloud",
             "mask": {"EMAIL_ADDRESS": 2, "IBAN": 1},
         },
         {
             "change": "alias",
-            "sentence": "use model auto",
+            "action": "use model auto",
+            "sentence": "What would allow it: use model auto (it then goes to llama).",
             "deployment": "llama",
             "zone": "on_prem",
             "alias": "auto",
         },
         {
             "change": "alias",
-            "sentence": "use model llama",
+            "action": "use model llama",
+            "sentence": "What would allow it: use model llama (it then goes to llama).",
             "deployment": "llama",
             "zone": "on_prem",
             "alias": "llama",
@@ -158,7 +162,7 @@ def test_a_suggestion_holds_when_it_is_taken(
     request = {"alias": "claude", "findings": {"IBAN": 1, "SOURCE_CODE": 1, "PERSON_NAME": 2}}
     change = smallest_change(policy, make_facts(policy, request), masking_available=True)
     assert change is not None
-    assert change.sentence == "mask 1 IBAN and 2 names"
+    assert change.action == "mask 1 IBAN and 2 names"
     masking = {"id": "new", "then": {"mask": sorted(change.mask or {})}}
     rules = [*PROJECT["rules"], masking]
     after = make_policy({**world, "organisation": ORGANISATION, "project": {"rules": rules}})
@@ -168,7 +172,7 @@ def test_a_suggestion_holds_when_it_is_taken(
 def test_an_unknown_alias_gets_a_known_one(policy: CompiledPolicy, make_facts: MakeFacts) -> None:
     change = smallest_change(policy, make_facts(policy, {"alias": "gpt-9"}))
     assert change is not None
-    assert change.sentence == "use model auto"
+    assert change.action == "use model auto"
 
 
 def test_counts_are_words_for_people() -> None:
