@@ -74,12 +74,14 @@ class Remembered:
     """What follows from endpoint, alias and label alone.
 
     `rules` are those whose lasting condition holds, each with the test that is left (None:
-    none). `raw` holds candidates for the unmasked bytes as they are first needed, by bit; each
-    request still passes the clearance check before it gets one.
+    none). `raw` holds candidates for the unmasked bytes as they are first needed, by bit, and
+    `maskings` what `judge` worked out for findings like these before; each request still passes
+    the clearance check before it gets one of them.
     """
 
     rules: tuple[tuple[Test | None, CompiledRule], ...]
     raw: dict[int, Candidate]
+    maskings: dict[object, object]
 
 
 # Labels times aliases times endpoints seen lately. A real project has a few dozen; the limit
@@ -122,7 +124,7 @@ class CompiledPolicy:
                 for rule in self.rules
                 if rule.lasting is None or rule.lasting(facts, label)
             ]
-            known = self._remembered[place] = Remembered(tuple(rules), {})
+            known = self._remembered[place] = Remembered(tuple(rules), {}, {})
         return known
 
 

@@ -75,7 +75,7 @@ def _decide(
         return _failed(policy, facts, label, failed.key, failed.ref)
 
     judge = Judge(
-        policy, facts, label, matches, remembered.raw, masking_available=masking, masker=masker
+        policy, facts, label, matches, remembered, masking_available=masking, masker=masker
     )
     candidates: dict[int, Candidate] = {}
     for target in serving:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Protocol
 
-from policies.engine.compile import CompiledPolicy, CompiledRule, Target
+from policies.engine.compile import CompiledPolicy, CompiledRule, Remembered, Target
 from policies.engine.facts import NOTHING_CLEARED, Clearance, RequestFacts, Zone
 from policies.engine.labels import Label
 from policies.engine.permit import (
@@ -22,6 +22,7 @@ from policies.engine.permit import (
 
 _NOTHING: frozenset[str] = frozenset()
 _PARTIAL = MaskMode.PARTIAL
+_MASKINGS_LIMIT = 64  # remembered for each endpoint, alias and label
 
 
 class Masker(Protocol):
@@ -64,6 +65,7 @@ class _Masking:
     left: Mapping[str, int]  # findings that masking leaves, by class
     unmaskable: Label
     label: Label  # b_d's, as far as the findings tell
+    candidates: dict[int, Candidate] = field(default_factory=dict)  # for that label, by bit
 
 
 class Judge:
@@ -84,7 +86,7 @@ class Judge:
         "_masks",
         "_narrowing",
         "_policy",
-        "_raw",
+        "_remembered",
         "_unallowed",
     )
 
@@ -94,7 +96,7 @@ class Judge:
         facts: RequestFacts,
         label: Label,
         matches: Matches,
-        raw: dict[int, Candidate],
+        remembered: Remembered,
         *,
         masking_available: bool,
         masker: Masker | None,
@@ -102,7 +104,7 @@ class Judge:
         self._policy = policy
         self._facts = facts
         self._label = label
-        self._raw = raw  # candidates for the bytes as labelled, shared by equal labels
+        self._remembered = remembered
         self._narrowing, self._approvals, masks, _ = matches.by_kind
         self._masks = masks if facts.data_classes else []
         self._masking_available = masking_available
@@ -136,10 +138,10 @@ class Judge:
         if masking is not None and masking.masked:
             return self._masked(target, clearance, masking)
         if is_cleared(self._label, clearance):
-            raw = self._raw.get(target.bit)
+            raw = self._remembered.raw.get(target.bit)
             if raw is None:
                 raw = Candidate(target.name, target.zone, label=self._label)
-                self._raw[target.bit] = raw
+                self._remembered.raw[target.bit] = raw
             return raw
         return _not_cleared(self._policy, target, self._label, clearance)
 
@@ -155,31 +157,59 @@ class Judge:
         known = self._maskings.get(chosen)
         if known is None:
             rules = [rule for place, rule in enumerate(masks) if chosen >> place & 1]
-            known = self._maskings[chosen] = _plan(self._policy, self._facts, self._label, rules)
+            known = self._maskings[chosen] = self._plan(rules)
+        return known
+
+    def _plan(self, rules: list[CompiledRule]) -> _Masking:
+        """`_plan`, remembered: everything that it looks at is in the key or implied by it."""
+        facts, maskings = self._facts, self._remembered.maskings
+        counts, labels = facts.data_classes, facts.class_labels
+        key = (
+            tuple([id(rule) for rule in rules]),  # the policy keeps them alive
+            tuple(counts.items()),
+            tuple([labels.get(name) for name in counts]),
+            facts.unmaskable,
+        )
+        known = maskings.get(key)
+        if not isinstance(known, _Masking):
+            if len(maskings) >= _MASKINGS_LIMIT:
+                maskings.clear()
+            known = maskings[key] = _plan(self._policy, facts, self._label, rules)
         return known
 
     def _masked(
         self, target: Target, clearance: Clearance, masking: _Masking
     ) -> Candidate | Dropped:
         """Rule 2 over b_d as it is after masking: the raw bytes are out of the question."""
-        label = masking.label
-        if self._masking_available and is_cleared(label, clearance):
+        if self._masking_available and is_cleared(masking.label, clearance):
             if self._masker is not None:
-                try:
-                    found = self._masker(deployment=target.name, modes=masking.modes)
-                except Exception:  # noqa: BLE001 -- a masker is foreign code: its failure drops
-                    return masking.rule.drops[target.bit]
-                label = self._policy.taxonomy.join((label, found))
-                if not is_cleared(label, clearance):
-                    return _residue(target, masking)
-            return Candidate(
-                target.name, target.zone, masking.mask, masking.masked, label, masking.modes
-            )
+                return self._scanned_again(self._masker, target, clearance, masking)
+            known = masking.candidates.get(target.bit)
+            if known is None:
+                known = _candidate(target, masking, masking.label)
+                masking.candidates[target.bit] = known
+            return known
         if not is_cleared(masking.unmaskable, clearance):
             return _not_cleared(self._policy, target, masking.unmaskable, clearance)
         if not self._masking_available:
             return masking.rule.drops[target.bit]
         return _residue(target, masking)
+
+    def _scanned_again(
+        self, masker: Masker, target: Target, clearance: Clearance, masking: _Masking
+    ) -> Candidate | Dropped:
+        try:
+            found = masker(deployment=target.name, modes=masking.modes)
+        except Exception:  # noqa: BLE001 -- a masker is foreign code: its failure drops
+            return masking.rule.drops[target.bit]
+        label = self._policy.taxonomy.join((masking.label, found))
+        if not is_cleared(label, clearance):
+            return _residue(target, masking)
+        return _candidate(target, masking, label)
+
+
+def _candidate(target: Target, masking: _Masking, label: Label) -> Candidate:
+    return Candidate(target.name, target.zone, masking.mask, masking.masked, label, masking.modes)
 
 
 Modes = tuple[tuple[str, MaskMode], ...]

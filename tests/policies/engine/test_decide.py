@@ -223,3 +223,38 @@ def test_what_is_remembered_of_labels_is_bounded_and_changes_no_decision(
             assert decide(policy, clean).allowed
             assert not decide(policy, code).allowed
     assert len(policy._remembered) <= 1024
+
+
+def test_findings_that_were_seen_before_change_no_decision(
+    world: Any, make_policy: MakePolicy, make_facts: MakeFacts
+) -> None:
+    policy = make_policy({**world, **MASK})
+    requests = [
+        make_facts(policy, {"findings": {"EMAIL_ADDRESS": 1 + number % 70, **more}})
+        for number in range(200)
+        for more in ({}, {"PERSON_NAME": 1})
+    ]
+    for facts in requests:
+        permit = decide(policy, facts, masking_available=True)
+        fresh = replace(policy)
+        assert permit == decide(fresh, facts, masking_available=True)
+        masked = [item.masked for item in permit.candidates if item.mask]
+        whole = "PERSON_NAME" not in facts.data_classes
+        assert masked == ([facts.data_classes["EMAIL_ADDRESS"]] if whole else [])
+
+
+def test_an_appended_rule_of_the_same_name_is_not_taken_for_the_first(
+    world: Any, make_policy: MakePolicy, make_facts: MakeFacts
+) -> None:
+    llama, claude = (r.Selector(deployments=frozenset({name})) for name in ("llama", "claude"))
+    policy = with_rules(
+        make_policy(world),
+        r.Rule("same", r.Mask(frozenset({"EMAIL_ADDRESS"}), llama)),
+        r.Rule("same", r.Mask(frozenset({"EMAIL_ADDRESS", "IBAN"}), claude)),
+    )
+    facts = make_facts(policy, {"findings": {"EMAIL_ADDRESS": 1, "IBAN": 1}})
+    permit = decide(policy, facts, masking_available=True)
+    assert [(item.deployment, item.masked) for item in permit.candidates] == [
+        ("llama", 1),
+        ("claude", 2),
+    ]
