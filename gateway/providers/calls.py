@@ -113,7 +113,7 @@ class Call:
     permit: Permit
     destination: Destination
     path: str
-    body: bytes
+    body: bytes = field(repr=False)
     stream: bool
     request_id: str
 

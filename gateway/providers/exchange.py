@@ -90,7 +90,9 @@ class Exchange:
 
     def finish(self) -> None:
         """The whole body has arrived; the connection no longer belongs to this exchange."""
-        self._source = None
+        source, self._source = self._source, None
+        if self._paused and source is not None:
+            source.resume()  # the next request must hear its answer
         self._complete = True
         self.wake()
 

@@ -3,12 +3,13 @@
 from ipaddress import ip_network
 
 import msgspec
+from typing_extensions import override
 
 from gateway.providers.calls import Call, Destination, RequestRefused
 from policies.engine.facts import Zone
 
 PATH = "/translate"
-FAILURE_HEADER = "x-sluice-failure"
+FAILURE_HEADER = "translator-failure"
 
 
 class Envelope(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -31,6 +32,11 @@ class Envelope(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     first_byte_timeout_s: float
     idle_timeout_s: float
     body: msgspec.Raw
+
+    @override
+    def __repr__(self) -> str:
+        """Without credential and content."""
+        return f"Envelope({self.decision_id})"
 
     def destination(self) -> Destination:
         """The one destination this call may reach."""

@@ -20,6 +20,7 @@ class Wire(asyncio.Transport):
         super().__init__()
         self.sent = b""
         self.closed = False
+        self.reading: list[bool] = []
 
     @override
     def write(self, data: bytes | bytearray | memoryview) -> None:
@@ -38,10 +39,12 @@ class Wire(asyncio.Transport):
         return 0
 
     @override
-    def pause_reading(self) -> None: ...
+    def pause_reading(self) -> None:
+        self.reading.append(False)
 
     @override
-    def resume_reading(self) -> None: ...
+    def resume_reading(self) -> None:
+        self.reading.append(True)
 
 
 @dataclass(frozen=True)
@@ -247,7 +250,7 @@ def test_endless_trailers_are_refused() -> None:
     asyncio.run(main())
 
 
-def connected() -> Connection:
+def connected(wire: Wire | None = None) -> Connection:
     connection = Connection(
         on_open=lambda _: None,
         on_free=lambda _: None,
@@ -255,7 +258,7 @@ def connected() -> Connection:
         kept_headers=KEPT_HEADERS,
         buffer_limit=1024,
     )
-    connection.connection_made(Wire())
+    connection.connection_made(wire or Wire())
     return connection
 
 
@@ -285,5 +288,22 @@ def test_a_connection_that_waited_for_too_long_is_not_lent() -> None:
         assert pool.take("b") is None
         assert pool.take("a") is fresh
         pool.close()
+
+    asyncio.run(main())
+
+
+def test_a_connection_that_was_held_back_reads_again_for_the_next_request() -> None:
+    async def main() -> None:
+        wire = Wire()
+        connection = connected(wire)
+        first = connection.start(b"", b"", Times(10, 10))
+        connection.data_received(OK + b"Content-Length: 3000\r\n\r\n" + b"x" * 2000)
+        assert wire.reading == [False]
+        connection.data_received(b"x" * 1000)  # was on its way already
+        assert wire.reading == [False, True]
+        second = connection.start(b"", b"", Times(10, 10))
+        connection.data_received(OK + b"Content-Length: 2\r\n\r\n{}")
+        assert await first.read(5000) == b"x" * 3000
+        assert await second.read(5000) == b"{}"
 
     asyncio.run(main())

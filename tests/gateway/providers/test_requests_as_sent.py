@@ -128,3 +128,10 @@ def test_destinations_that_are_judged_differently_never_share_connections() -> N
     other, _ = target_of(destination("http://127.0.0.1:8000", networks=()))
     vendor, _ = target_of(_vendor("http://127.0.0.1:8000", {"allow_private": "yes"}))
     assert len({on_prem.key, other.key, vendor.key}) == 3
+
+
+def test_a_call_shows_neither_content_nor_credential() -> None:
+    to = destination("http://127.0.0.1/v1", credential="sk-secret")
+    asked = call(to, {"messages": [{"role": "user", "content": "private words"}]})
+    assert "private words" not in repr(asked)
+    assert "sk-secret" not in repr(asked)

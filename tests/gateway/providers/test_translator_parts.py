@@ -2,12 +2,17 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from gateway.providers.translator import shapes
+from gateway.providers.translator.envelope import Envelope, envelope_of
 from gateway.providers.translator.vendors import api_base, end_of_stream
+from policies.engine.facts import Zone
+from tests.gateway.providers.calls_for_tests import call, destination
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -164,3 +169,18 @@ def test_litellm_s_own_fields_do_not_pass() -> None:
         "total_tokens": 3,
         "prompt_tokens_details": {"cached_tokens": 1},
     }
+
+
+def test_an_envelope_is_one_call_whole_and_shows_nothing() -> None:
+    to = destination(
+        "https://api.example",
+        zone=Zone.CLOUD,
+        credential="sk-secret",
+        options={"litellm_provider": "anthropic"},
+    )
+    asked = call(to, {"messages": [{"role": "user", "content": "private words"}]})
+    envelope = msgspec.json.decode(envelope_of(asked), type=Envelope)
+    assert envelope.destination() == replace(to, provider="litellm_cloud")
+    assert (envelope.digest, envelope.decision_id) == (asked.permit.digest, "d-1")
+    assert bytes(envelope.body) == asked.body
+    assert repr(envelope) == "Envelope(d-1)"
