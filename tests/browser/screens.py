@@ -57,6 +57,8 @@ class Screens:
 
     def receipt(self, at: int = -1) -> Locator:
         """The receipt of a reply, once it is complete."""
+        # Send makes Stop appear at once, so this cannot mistake the reply before for the new one.
+        expect(self.stop_button).to_be_hidden(timeout=15_000)
         receipt = (self.replies.last if at == -1 else self.replies.nth(at)).locator(".receipt")
         expect(receipt.locator("[data-slot=done]")).to_be_visible()
         return receipt

@@ -67,3 +67,20 @@ def test_closing_the_page_ends_the_upstream_request(opened: Open, endless: Upstr
     expect(screens.replies.last).to_contain_text("Hel")
     screens.page.close()
     assert endless.left(within_s=10)
+
+
+def test_stop_before_the_first_word_ends_the_upstream_request_and_loses_nothing(
+    opened: Open, endless: Upstream
+) -> None:
+    endless.reset("slow_first_byte")
+    endless.server.client_gone.clear()
+    screens = opened("/p/patience/")
+    screens.send("Tell me everything.")
+    assert endless.asked(within_s=10)
+    screens.stop_button.click()
+    card = screens.people.last.locator(".refusal")
+    expect(card).to_contain_text("Stopped by you.")
+    assert endless.left(within_s=10)
+    card.get_by_role("button", name="Take it back to edit").click()
+    expect(screens.composer).to_have_value("Tell me everything.")
+    endless.reset("stall")

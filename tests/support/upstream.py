@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+from time import monotonic
 from typing import Self
 
 from tests.gateway.providers.fault_server import FaultServer, Received
@@ -61,6 +62,13 @@ class Upstream:
         """Let go of requests that a mode holds back."""
         self._loop.call_soon_threadsafe(self.server.release.set)
         self._loop.call_soon_threadsafe(self.server.release.clear)
+
+    def asked(self, *, within_s: float) -> bool:
+        """Whether a request arrived since `reset`, in time."""
+        deadline = monotonic() + within_s
+        while not self.received and monotonic() < deadline:
+            threading.Event().wait(0.02)
+        return bool(self.received)
 
     def left(self, *, within_s: float) -> bool:
         """Whether the client of a waiting request went away in time."""

@@ -91,14 +91,16 @@ const refuse = (message, text, { code, reason, remedy, header }) => {
   say(code === "policy_denied" ? "say-refused" : "say-failed");
 };
 
+// The path ends a denial with what would help; here it gets a line of its own.
+const REMEDY = "What would allow it: ";
+
 const problemOf = async (response) => {
   const { error } = await response.json().catch(() => ({}));
-  const remedy = error?.remedy || null;
-  const message = error?.message ?? form.dataset.unreachable;
+  const [reason, remedy] = (error?.message ?? form.dataset.unreachable).split(REMEDY);
   return {
     code: error?.code ?? "",
+    reason: reason.trim(),
     remedy,
-    reason: remedy ? message.split(" What would allow it:")[0] : message,
     header: (name) => response.headers.get(name),
   };
 };
