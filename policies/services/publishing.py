@@ -146,7 +146,7 @@ def publish(
 
 def _require_projects_still_read(organisation: PolicyDocument) -> None:
     known = known_to_projects(known_names(), organisation)
-    policies = Policy.objects.filter(project__isnull=False, current__isnull=False)
+    policies = Policy.objects.filter(project__archived=False, current__isnull=False)
     for policy in policies.select_related("project", "current"):
         if policy.project is None or policy.current is None:
             continue

@@ -208,14 +208,15 @@ def _require_readable_policies(file: ConfigFile) -> None:
     """Policies that the file does not mention may name what it removed."""
     known = known_names()
     rows = list(Policy.objects.filter(current__isnull=False).select_related("current"))
-    slugs = dict(Project.objects.values_list("pk", "slug"))
+    # An archived project serves nobody; when it comes back, its policy is read again.
+    slugs = dict(Project.objects.filter(archived=False).values_list("pk", "slug"))
     documents = {row.project_id: row.current.document for row in rows if row.current is not None}
     where = "the organisation"
     try:
         organisation = _read(documents.get(None), known)
         names = known_to_projects(known, organisation)
         for key, document in documents.items():
-            if key is not None:
+            if key in slugs:
                 where = f"project {slugs[key]}"
                 read_for_project(document, slugs[key], names)
     except DocumentError as error:

@@ -4,6 +4,7 @@ import logging
 from ipaddress import ip_network
 
 import pytest
+from django.db import connection
 from pytest_django import Settings
 
 from gateway.accounts.models import ControlVersion, Organisation
@@ -35,10 +36,8 @@ def project_policy(*rules: object, **more: object) -> dict[str, object]:
     return {"kind": "project-policy", "project": "research", "rules": list(rules), **more}
 
 
-def spoil(revision: PolicyRevision, document: object) -> None:
+def spoil(revision: PolicyRevision, document: str) -> None:
     """What only a damaged database does: revisions refuse to change."""
-    from django.db import connection
-
     with connection.cursor() as cursor:
         cursor.execute(
             "UPDATE policies_policyrevision SET document = %s WHERE id = %s",

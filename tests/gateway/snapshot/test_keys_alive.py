@@ -71,13 +71,13 @@ def test_a_service_account_acts_on_behalf_of_its_person_with_that_persons_groups
     assert principal.groups == {"legal-team"}
 
 
-Ending = Callable[[Project, User, APIKey], None]
+Ending = Callable[[Project, User, APIKey], object]
 ENDINGS: dict[str, Ending] = {
     "revoked": lambda project, user, key: revoke_api_key(by=SETUP, key=key),
     "owner deactivated": lambda project, user, key: deactivate_user(by=SETUP, user=user),
     "owner removed": lambda project, user, key: remove_member(by=SETUP, project=project, user=user),
-    "owner became an auditor": lambda project, user, key: (
-        add_member(by=SETUP, project=project, user=user, role=Role.AUDITOR) and None
+    "owner became an auditor": lambda project, user, key: add_member(
+        by=SETUP, project=project, user=user, role=Role.AUDITOR
     ),
     "project archived": lambda project, user, key: change_project(
         by=SETUP, project=project, archived=True

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from django.db import DatabaseError, connection
+from typing_extensions import override
 
 from gateway.accounts.roles import Role
 from gateway.accounts.services import CreatedKey, create_api_key, deactivate_user, revoke_api_key
@@ -75,6 +76,7 @@ def test_the_switch_reaches_a_running_process(source: PolledSnapshot, key: Creat
 
 def test_the_first_load_must_succeed() -> None:
     class Broken(Builder):
+        @override
         def build(self) -> Snapshot:
             raise DatabaseError("away")
 
@@ -127,6 +129,7 @@ def test_a_version_that_cannot_be_built_is_not_confirmed(key: CreatedKey) -> Non
     class Fragile(Builder):
         broken = False
 
+        @override
         def build(self) -> Snapshot:
             if self.broken:
                 raise ValueError("unreadable")
@@ -146,6 +149,7 @@ def test_a_state_that_changes_while_it_is_read_is_read_again(key: CreatedKey) ->
     class Interrupted(Builder):
         interruptions = 0
 
+        @override
         def _read(self, *args: Any) -> Snapshot:
             snapshot = super()._read(*args)
             if not self.interruptions:
