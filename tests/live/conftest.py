@@ -81,7 +81,7 @@ def live(sluice_server: Sluice, model_servers: dict[str, ModelServer]) -> Live:
         for name, base_url, model, endpoints in rows
     )
     sluice_server.apply(CONFIG.format(deployments=deployments))
-    made = sluice_server.manage("keys", "create", "--project", "live", "--name", "live")
+    made = sluice_server.manage("key", "create", "live", "--project", "live", "--service", "live")
     key = next(word for word in made.split() if word.startswith("sk-sluice-"))
     sluice_server.settle()
     return Live(
