@@ -111,18 +111,20 @@ def requests() -> dict[str, list[RequestFacts]]:
             **more,  # type: ignore[arg-type]  # the fields of RequestFacts, by name
         )
 
-    def masked(count: int) -> RequestFacts:
+    def masked(emails: int, codes: int) -> RequestFacts:
         return request(
             join([floor, code, personal]),
-            data_classes={"EMAIL_ADDRESS": count, "SOURCE_CODE": 1},
+            data_classes={"EMAIL_ADDRESS": emails, "SOURCE_CODE": codes},
             class_labels={"EMAIL_ADDRESS": personal, "SOURCE_CODE": code},
         )
 
     return {
         "clean, 5 candidates": [request(floor)],
         "code, no finding": [request(join([floor, code]))],
-        "code and an e-mail address, masked": [masked(1)],
-        "the same, counts not seen lately": [masked(count) for count in range(1, 200)],
+        "code and an e-mail address, masked": [masked(1, 1)],
+        "the same, counts not seen lately": [
+            masked(emails, codes) for emails in range(1, 20) for codes in range(1, 20)
+        ],
         "opaque: every rule on the label": [request(Taxonomy().worst)],
     }
 

@@ -3,7 +3,6 @@
 INVARIANT: a `Candidate` is only made for bytes that passed `is_cleared`, whatever the rules say.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Protocol
@@ -22,7 +21,9 @@ from policies.engine.permit import (
 
 _NOTHING: frozenset[str] = frozenset()
 _PARTIAL = MaskMode.PARTIAL
-_MASKINGS_LIMIT = 64  # remembered for each endpoint, alias and label
+# Remembered for each endpoint, alias and label, and for each of these maskings.
+_MASKINGS_LIMIT = 64
+_CANDIDATES_LIMIT = 256
 
 
 class Masker(Protocol):
@@ -61,11 +62,12 @@ class _Masking:
     rule: CompiledRule  # the first of them
     modes: tuple[tuple[str, MaskMode], ...]
     mask: frozenset[str]
-    masked: int  # findings replaced; 0: there is nothing to replace
-    left: Mapping[str, int]  # findings that masking leaves, by class
+    replaced: tuple[str, ...]  # classes of which there are findings
+    left: tuple[str, ...]  # and those of which masking leaves something
     unmaskable: Label
     label: Label  # b_d's, as far as the findings tell
-    candidates: dict[int, Candidate] = field(default_factory=dict)  # for that label, by bit
+    # For that label, by bit and number of findings replaced.
+    candidates: dict[tuple[int, int], Candidate] = field(default_factory=dict)
 
 
 class Judge:
@@ -135,7 +137,7 @@ class Judge:
         if target.valid_until is not None and self._facts.now.date() > target.valid_until:
             clearance = NOTHING_CLEARED
         masking = self._masking(target.bit) if self._masks else None
-        if masking is not None and masking.masked:
+        if masking is not None and masking.replaced:
             return self._masked(target, clearance, masking)
         if is_cleared(self._label, clearance):
             raw = self._remembered.raw.get(target.bit)
@@ -163,18 +165,19 @@ class Judge:
     def _plan(self, rules: list[CompiledRule]) -> _Masking:
         """`_plan`, remembered: everything that it looks at is in the key or implied by it."""
         facts, maskings = self._facts, self._remembered.maskings
-        counts, labels = facts.data_classes, facts.class_labels
+        labels = facts.class_labels
+        present = tuple([name for name, count in facts.data_classes.items() if count > 0])
         key = (
             tuple([id(rule) for rule in rules]),  # the policy keeps them alive
-            tuple(counts.items()),
-            tuple([labels.get(name) for name in counts]),
+            present,
+            tuple([labels.get(name) for name in present]),
             facts.unmaskable,
         )
         known = maskings.get(key)
         if not isinstance(known, _Masking):
             if len(maskings) >= _MASKINGS_LIMIT:
                 maskings.clear()
-            known = maskings[key] = _plan(self._policy, facts, self._label, rules)
+            known = maskings[key] = _plan(self._policy, facts, self._label, rules, present)
         return known
 
     def _masked(
@@ -184,16 +187,19 @@ class Judge:
         if self._masking_available and is_cleared(masking.label, clearance):
             if self._masker is not None:
                 return self._scanned_again(self._masker, target, clearance, masking)
-            known = masking.candidates.get(target.bit)
+            place = (target.bit, self._count(masking))
+            known = masking.candidates.get(place)
             if known is None:
-                known = _candidate(target, masking, masking.label)
-                masking.candidates[target.bit] = known
+                if len(masking.candidates) >= _CANDIDATES_LIMIT:
+                    masking.candidates.clear()
+                known = self._candidate(target, masking, masking.label)
+                masking.candidates[place] = known
             return known
         if not is_cleared(masking.unmaskable, clearance):
             return _not_cleared(self._policy, target, masking.unmaskable, clearance)
         if not self._masking_available:
             return masking.rule.drops[target.bit]
-        return _residue(target, masking)
+        return _residue(target, masking, self._facts)
 
     def _scanned_again(
         self, masker: Masker, target: Target, clearance: Clearance, masking: _Masking
@@ -204,12 +210,16 @@ class Judge:
             return masking.rule.drops[target.bit]
         label = self._policy.taxonomy.join((masking.label, found))
         if not is_cleared(label, clearance):
-            return _residue(target, masking)
-        return _candidate(target, masking, label)
+            return _residue(target, masking, self._facts)
+        return self._candidate(target, masking, label)
 
+    def _candidate(self, target: Target, masking: _Masking, label: Label) -> Candidate:
+        masked = self._count(masking)
+        return Candidate(target.name, target.zone, masking.mask, masked, label, masking.modes)
 
-def _candidate(target: Target, masking: _Masking, label: Label) -> Candidate:
-    return Candidate(target.name, target.zone, masking.mask, masking.masked, label, masking.modes)
+    def _count(self, masking: _Masking) -> int:
+        counts = self._facts.data_classes
+        return sum([counts[name] for name in masking.replaced])
 
 
 Modes = tuple[tuple[str, MaskMode], ...]
@@ -227,17 +237,19 @@ def _strictest(masks: tuple[Modes, ...]) -> tuple[Modes, frozenset[str]]:
 
 
 def _plan(
-    policy: CompiledPolicy, facts: RequestFacts, label: Label, rules: list[CompiledRule]
+    policy: CompiledPolicy,
+    facts: RequestFacts,
+    label: Label,
+    rules: list[CompiledRule],
+    present: tuple[str, ...],
 ) -> _Masking:
     """The union of what the rules mask, and what that leaves (semantic rule 5)."""
     modes, names = _strictest(tuple([rule.modes for rule in rules]))
-    masked = 0
-    left: dict[str, int] = {}
+    replaced: list[str] = []
+    left: list[str] = []
     contributed: list[Label] = []
     staying: list[Label] = []
-    for name, count in facts.data_classes.items():
-        if count <= 0:
-            continue
+    for name in present:
         contributes = facts.class_labels.get(name)
         if contributes is not None:
             contributed.append(contributes)
@@ -247,13 +259,21 @@ def _plan(
             contributes = policy.taxonomy.worst
             mode = strictest_mode(modes, name, _NOTHING)
         if mode is not None:
-            masked += count
+            replaced.append(name)
         if mode is None or mode is _PARTIAL:
-            left[name] = count
+            left.append(name)
             staying.append(contributes)
     unmaskable = _unmaskable(policy, facts, label, contributed)
     staying.append(unmaskable)
-    return _Masking(rules[0], modes, names, masked, left, unmaskable, policy.taxonomy.join(staying))
+    return _Masking(
+        rules[0],
+        modes,
+        names,
+        tuple(replaced),
+        tuple(left),
+        unmaskable,
+        policy.taxonomy.join(staying),
+    )
 
 
 def _unmaskable(
@@ -288,8 +308,8 @@ def _reaches_out(target: Target, acts: frozenset[str]) -> Dropped:
     return Dropped(target.name, target.zone, DropReason.REACHES_OUT, detail)
 
 
-def _residue(target: Target, masking: _Masking) -> Dropped:
-    what = ", ".join(f"{count} {name}" for name, count in sorted(masking.left.items()))
+def _residue(target: Target, masking: _Masking, facts: RequestFacts) -> Dropped:
+    what = ", ".join(f"{facts.data_classes[name]} {name}" for name in sorted(masking.left))
     detail = f"After masking, {what or 'a finding'} would still reach {target.name}."
     reason = DropReason.RESIDUE_AFTER_MASKING
     return Dropped(target.name, target.zone, reason, detail, masking.rule.ref)
