@@ -9,6 +9,7 @@ import re
 from base64 import b32decode, b64decode
 from binascii import Error as Base64Error
 from collections.abc import Iterator
+from contextlib import suppress
 
 from policies.classification.spans import Trigger
 
@@ -115,10 +116,8 @@ def _decoded(bare: str) -> Iterator[bytes]:
     if len(bare) % 2 == 0 and _HEX.fullmatch(bare):
         yield bytes.fromhex(bare)
     if _BASE32.fullmatch(bare):
-        try:
+        with suppress(Base64Error):
             yield b32decode(bare + "=" * (-len(bare) % 8))
-        except Base64Error:
-            pass
     remainder = len(bare) % 4
     if remainder != 1:
         plain = bare.replace("-", "+").replace("_", "/")

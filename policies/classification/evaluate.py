@@ -7,7 +7,7 @@ A finding is right when it overlaps a marked span of its class.
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -103,10 +103,8 @@ def read_examples(lines: Iterable[str]) -> tuple[list[Example], list[str]]:
 
 def _example(line: str, number: int) -> Example:
     entry = parse_object(line)
-    text = entry.get("text")
+    text = text_of(entry)
     findings = entry.get("findings", [])
-    if not isinstance(text, str):
-        raise BadLine("`text` must be a string")
     if not isinstance(findings, list):
         raise BadLine("`findings` must be a list")
     return Example(text, tuple([_marked(item, text) for item in findings]), number)
@@ -132,6 +130,14 @@ def parse_object(line: str) -> dict[str, object]:
     if not isinstance(entry, dict):
         raise BadLine("must be a JSON object")
     return entry
+
+
+def text_of(entry: Mapping[str, object]) -> str:
+    """The entry's `text`. Raises BadLine when it is none."""
+    text = entry.get("text")
+    if not isinstance(text, str):
+        raise BadLine("`text` must be a string")
+    return text
 
 
 def evaluate(

@@ -14,7 +14,7 @@ _CARD = compile_text(
       | \d (?P<c>[ ._/-]{1,3}) \d (?: (?P=c)\d ){11,17}
       | \d{13,19}
       | \d{8} (?P<d>[ ._/-]{1,3}) \d{8}
-    ) (?! [ ._-]?\d | [,/]\d{3} )"""
+    ) (?! [ ._-]?\d )"""
 )
 _HEX_TAIL = re.compile(r"[0-9A-Za-z]{1,12}", re.ASCII)
 # Network, first and last prefix, allowed lengths.

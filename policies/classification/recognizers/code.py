@@ -128,7 +128,8 @@ SIGNALS: tuple[Signal, ...] = (
     _strong(r"\b(?:UPDATE|update) [\w.\"`]{1,40} (?:SET|set) [\w.\"`]{1,40} ?="),
     # Shell, build files
     _strong(r"#!/(?:usr/)?bin/\w"),
-    _strong(r"[\w\])}\"'*]; ?(?:do|then)[ \t\r\n]"),
+    _strong(r"; ?(?:do|then)[ \t]?[\r\n]"),
+    _strong(r"[\])}\"'`]; ?(?:do|then) "),
     _weak(r"\| ?(?:grep|awk|sed|xargs|sort|head|tail|wc|jq) [-\"'\w]"),
     _weak(r"\$\([a-z]"),
     _weak(_LINE + r"(?:export )?[A-Z_]{2,30}=[\"'$\w/]"),

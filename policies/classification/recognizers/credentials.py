@@ -26,7 +26,7 @@ def _find_private_key(text: str, start: int, end: int) -> Iterator[Span]:
             yield Span(begin, position, "PRIVATE_KEY", score)
 
 
-_JWT = re.compile(r"(?<![A-Za-z0-9_-])ey[IJ][A-Za-z0-9_-]{10}", re.ASCII)
+_JWT = re.compile(r"(?<![A-Za-z0-9])ey[IJ][A-Za-z0-9_-]{10}", re.ASCII)
 _JWT_REST = re.compile(
     r"[A-Za-z0-9_-]{0,4096}\.[A-Za-z0-9_-]{4,16384}(?:\.[A-Za-z0-9_-]{0,4096}){0,3}", re.ASCII
 )
@@ -61,6 +61,10 @@ _PLACEHOLDER = re.compile(
 )
 
 
+# `max_tokens`, `azure1`: the name of something.
+_LABEL = re.compile(r"(?:[a-z]{2,}[_.-])*[a-z]{2,}\d?\Z|(?:sk|pk)-[a-z-]*\d{0,3}\Z", re.ASCII)
+
+
 def _find_url_password(text: str, start: int, end: int) -> Iterator[Span]:
     def real(match: re.Match[str]) -> float:
         return 0.0 if _PLACEHOLDER.match(match["password"]) else 0.95
@@ -74,6 +78,7 @@ _ASSIGNED = compile_text(
             | api[ _-]?key | access[ _-]?key | private[ _-]?key | auth[ _-]?(?:token|key) | access[ _-]?token
             | refresh[ _-]?token | client[ _-]?secret | secret[ _-]?key | encryption[ _-]?key | bearer
             | (?:^|(?<=[\W_]))token | credentials?) )
+        (?! [_-]?(?:name|id|url|uri|path|file|type|hint|length|policy|field|env|count|limit|cost|usage|s?_?per)s?\b )
         (?: _?[a-z0-9]{{0,12}} )
         (?: ["'`]?\s{{0,3}}(?::=|=>|==?|:|{SEPARATOR})\s{{0,3}} | [ ](?:is|ist|lautet|est|es|was)[ :]{{1,2}} | (?<=bearer)[ ] )
         (?: (?P<quote>["'`]) (?P<quoted>[^\s"'`{SEPARATOR}]{{6,64}}) (?P=quote)
@@ -94,7 +99,7 @@ def _find_assigned(text: str, start: int, end: int) -> Iterator[Span]:
 
 def _looks_secret(match: re.Match[str]) -> float:
     value = match["quoted"] or match["bare"]
-    if _PLACEHOLDER.match(value):
+    if _PLACEHOLDER.match(value) or _LABEL.match(value) or "..." in value:
         return 0.0
     digit = any(c.isdigit() for c in value)
     letter = any(c.isalpha() for c in value)

@@ -21,17 +21,18 @@ from policies.classification.spans import (
 )
 
 # What may stand between the words and the number: punctuation and at most three short words.
-_BETWEEN = rf"""[\s:#=.,"'{SEPARATOR}/°º*|>()\[\]-]{{0,6}}
-    (?: (?:no|nr|num|number|id|nummer|numero|num[eé]ro|n[uú]mero|code|is|ist|est|es|value|of|for|the|
-        patient|was|was[ ]issued|lautet|record|del|du|de|la|le|system|type|string)\b
-        [\s:#=.,"'{SEPARATOR}/°º*|>()-]{{1,6}} ){{0,4}}"""
-_NUMBER = r"(?P<number> (?:[A-Z]{1,4}[ ./-]?)? \d (?:[ ./-]?[0-9A-Z]){3,15} ) (?![A-Za-z0-9])"
+_BETWEEN = rf"""[\s_:#=.,"'{SEPARATOR}/°º*|>()\[\]-]{{0,6}}
+    (?: (?:no|nr|n|num|number|id|nummer|numero|num[eé]ro|n[uú]mero|code|is|ist|est|es|value|of|for|the|
+        patient|was|was[ ]issued|lautet|records?|del|du|de|la|le|system|type|string)(?![a-z])
+        [\s_:#=.,"'{SEPARATOR}/°º*|>()-]{{1,6}} ){{0,4}}"""
+_NUMBER = r"""(?P<number> (?:[A-Z]{1,4}[ ./-]?)? \d [0-9A-Z]{0,15}
+    (?: [ ./-] (?=[A-Z]{0,3}\d) [0-9A-Z]{1,12} ){0,4} ) (?![A-Za-z0-9])"""
 
-_RECORD_WORDS = r"""(?: \b mrn | \b emrn | medical[ _-]?rec(?:ord)? | patient[ _-]?(?:id|no|nr|num\w{0,3}|ref\w{0,6}|record)
+_RECORD_WORDS = r"""(?: mrn (?![a-z]) | medical[ _-]?rec(?:ord)? | patient[ _-]?(?:id|no|nr|num\w{0,3}|ref\w{0,6}|record)
     | patienten(?:nummer|nr|[ _-]?id|akte) | \bfall(?:nummer|nr) | krankenakte
     | hospital[ _-]?(?:no|num\w{0,3}|id) | health[ _-]?record | chart[ _-]?(?:no|num\w{0,3}|id)
-    | dossier[ ](?:m[eé]dical|patient) | num[eé]ro[ ](?:de[ ])?(?:dossier|patient) | \b ipp \b
-    | historia[ ]cl[ií]nica | \b nhc \b | n[uú]mero[ ](?:de[ ])?paciente | expediente[ ](?:m[eé]dico|cl[ií]nico)
+    | dossier[ ](?:m[eé]dical|patient) | num[eé]ro[ ](?:de[ ])?(?:dossier|patient) | (?<![a-z]) ipp (?![a-z])
+    | historia[ ]cl[ií]nica | (?<![a-z]) nhc (?![a-z]) | n[uú]mero[ ](?:de[ ])?paciente | expediente[ ](?:m[eé]dico|cl[ií]nico)
     | cartella[ ]clinica | numero[ ](?:di[ ])?(?:paziente|cartella)
     | pati[eë]nt(?:en)?(?:nummer|nr) | dossiernummer )"""
 _INSURANCE_WORDS = r"""(?: health[ _-]?(?:insurance|plan|card|cover\w{0,3}) | medical[ _-]?(?:insurance|aid)
@@ -40,8 +41,8 @@ _INSURANCE_WORDS = r"""(?: health[ _-]?(?:insurance|plan|card|cover\w{0,3}) | me
     | krankenvers\w{0,20} | versicherten?(?:nummer|nr|[ _-]?id) | kranken(?:kasse|kassen)\w{0,8} | \b kvnr
     | carte[ ]vitale | assurance[ ]maladie | mutuelle | tarjeta[ ]sanitaria | seguridad[ ]social
     | seguro[ ](?:m[eé]dico|de[ ]salud) | tessera[ ]sanitaria | zorgverzekering\w{0,8} | \b ehic )"""
-_DIAGNOSIS_WORDS = r"""(?: \b icd (?:[ _-]?(?:9|10|11))? (?:[ _-]?(?:cm|gm|code\w?))? | diagnos[eiít]\w{0,5}
-    | \b dx \b | \b diag \b )"""
+_DIAGNOSIS_WORDS = r"""(?: (?<![a-z]) icd (?:[ _-]?(?:9|10|11))? (?:[ _-]?(?:cm|gm|code\w?))? | diagnos[eiít]\w{0,5}
+    | (?<![a-z]) dx (?![a-z]) | (?<![a-z]) diag (?![a-z]) )"""
 
 _RECORD = compile_text(_RECORD_WORDS + _BETWEEN + _NUMBER, re.IGNORECASE)
 _INSURANCE = compile_text(_INSURANCE_WORDS + _BETWEEN + _NUMBER, re.IGNORECASE)
@@ -57,17 +58,23 @@ _DIAGNOSIS = compile_text(
 def _by_context(
     pattern: re.Pattern[str], data_class: str, text: str, start: int, end: int
 ) -> Iterator[Span]:
-    for found, stop, score in search(pattern, text, start, end, _has_number):
+    check = _is_code if data_class == "DIAGNOSIS_CODE" else _has_number
+    for found, stop, score in search(pattern, text, start, end, check):
         match = pattern.match(text, found, stop)
         begin = match.start("number") if match else found
         yield Span(begin, stop, data_class, score)
+
+
+def _is_code(match: re.Match[str]) -> float:
+    return 0.8
 
 
 def _has_number(match: re.Match[str]) -> float:
     number = match["number"]
     if re.fullmatch(r"(?:19|20)\d\d(?:[./-]\d{1,2}){0,2}", number):  # a year or a date
         return 0.0
-    return 0.85 if sum(c.isdigit() for c in number) * 2 >= len(number) - 2 else 0.0
+    digits = sum(c.isdigit() for c in number)
+    return 0.85 if digits >= 4 and digits * 2 >= len(number) - 2 else 0.0
 
 
 def _recognizer(name: str, data_class: str, pattern: re.Pattern[str], trigger: str) -> Recognizer:
@@ -86,7 +93,10 @@ def _recognizer(name: str, data_class: str, pattern: re.Pattern[str], trigger: s
 # the US Medicare number by its alternation of letters and digits.
 _NHS = compile_text(r"(?<![\w.,+/-]) \d{3} [ -] \d{3} [ -] \d{4} (?! \w | [.,-]\d )")
 _NHS_BARE = compile_text(r"(?<![\w.,+/-]) \d{10} (?! \w | [.,-]\d )")
-_NHS_WORDS = compile_text(r"\b nhs \b", re.IGNORECASE)
+_NHS_WORDS = compile_text(
+    r"nhs (?![a-z]) | national[ ]health | health[ _-]?(?:service|number|no) | patient",
+    re.IGNORECASE,
+)
 _KVNR = compile_text(
     r"(?<![A-Za-z0-9]) [A-Z] [ ]? \d{3} [ ]? \d{3} [ ]? \d{3} (?![A-Za-z0-9]|\.\d)"
 )
@@ -105,8 +115,8 @@ def _find_nhs(text: str, start: int, end: int) -> Iterator[Span]:
         if not nhs_number(digits_of(match[0])):
             return 0.0
         by_name = named(text, match.start(), _NHS_WORDS)
-        # 3-3-4 is also how North America writes telephone numbers.
-        return 0.95 if by_name else 0.5 if " " in match[0] else 0.0
+        # 3-3-4 is also how telephone numbers are written, and one in eleven passes the check.
+        return 0.95 if by_name else 0.0
 
     def bare(match: re.Match[str]) -> float:
         by_name = nhs_number(match[0]) and named(text, match.start(), _NHS_WORDS)
@@ -135,10 +145,10 @@ RECOGNIZERS = (
         "medical.record_number",
         "MEDICAL_RECORD_NUMBER",
         _RECORD,
-        r"\be?mrn|medical[ _-]?rec|patient[ _-]?(?:id|no|nr|num|ref|record)|patienten(?:n|[ _-]?id|akte)"
+        r"mrn|medical[ _-]?rec|patient[ _-]?(?:id|no|nr|num|ref|record)|patienten(?:n|[ _-]?id|akte)"
         r"|\bfall(?:nummer|nr)|krankenakte|hospital[ _-]?(?:no|num|id)|health[ _-]?record"
         r"|chart[ _-]?(?:no|num|id)|dossier (?:m.{1,2}dical|patient)|num.{1,2}ro (?:de )?(?:dossier|paci|patient)"
-        r"|\bipp\b|\bnhc\b|historia cl|expediente (?:m|cl)|cartella clin|numero (?:di )?(?:paz|cart)"
+        r"|[^a-z](?:ipp|nhc)[^a-z]|historia cl|expediente (?:m|cl)|cartella clin|numero (?:di )?(?:paz|cart)"
         r"|pati.{1,2}nt(?:en)?(?:nummer|nr)|dossiernummer",
     ),
     _recognizer(
@@ -155,7 +165,7 @@ RECOGNIZERS = (
         "medical.diagnosis_code",
         "DIAGNOSIS_CODE",
         _DIAGNOSIS,
-        r"\bicd|diagnos|\bdx\b|\bdiag\b",
+        r"[^a-z](?:icd|dx|diag)|diagnos",
     ),
     Recognizer(
         name="medical.nhs_number",

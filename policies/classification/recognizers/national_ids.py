@@ -22,7 +22,7 @@ _US_SSN = compile_text(
 )
 _NINE = compile_text(r"(?<![\w.,+/-]) (?!000|666|9) \d{3} [ ]? \d{2} [ ]? \d{4} (?! \w | [.,-]\d )")
 _SSN_WORDS = compile_text(
-    r"(?: \b ssn | social[ _-]?sec | soc[. ]{1,2}sec | taxpayer | \b itin | \b tin \b )"
+    r"(?: ssn (?![a-z]) | social[ _-]?sec | soc[. ]{1,2}sec | taxpayer | (?<![a-z]) i?tin (?![a-z]) )"
     r"",
     re.IGNORECASE,
 )
@@ -32,7 +32,7 @@ _UK_NINO = compile_text(
     re.IGNORECASE,
 )
 _NINO_WORDS = compile_text(
-    r"(?: \b nino | national[ _-]?ins | \b ni[ ](?:no|num) ) [^\n]{0,24} \Z", re.IGNORECASE
+    r"(?: nino (?![a-z]) | national[ _-]?ins | \b ni[ ](?:no|num) ) [^\n]{0,24} \Z", re.IGNORECASE
 )
 _DE_TAX = compile_text(
     r"(?<![\w.,+-]) [1-9]\d ([ ./-]?) \d{3} \1 \d{3} \1 \d{3} (?! \w | [.,-]\d )"
@@ -56,7 +56,7 @@ _FR_NIR = compile_text(
 )
 _CH_AHV = compile_text(r"(?<![\w.,]) 756 [ .-]? \d{4} [ .-]? \d{4} [ .-]? \d{2} (?! \w | [.,]\d )")
 _NL_BSN = compile_text(r"(?<![\w.,]) \d{4} [ .]? \d{2} [ .]? \d{3} (?! \w | [.,]\d )")
-_BSN_WORDS = compile_text(r"(?: \b bsn | burgerservice | sofi[ -]?num )", re.IGNORECASE)
+_BSN_WORDS = compile_text(r"(?: bsn (?![a-z]) | burgerservice | sofi[ -]?num )", re.IGNORECASE)
 
 Check = Callable[[str, re.Match[str]], float]
 

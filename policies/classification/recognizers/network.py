@@ -57,6 +57,8 @@ def _ipv6(match: re.Match[str]) -> float:
         return 0.0
     # `dead::beef` may be a namespace; an address has a digit or at least three groups.
     groups = [group for group in match[0].split(":") if group]
+    if len(groups) == 8 and all(len(group) == 2 for group in groups):  # a fingerprint
+        return 0.0
     return 0.85 if len(groups) > 2 or (len(groups) > 1 and _has_digit(match[0])) else 0.0
 
 

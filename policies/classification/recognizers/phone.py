@@ -6,6 +6,7 @@ where its prefix is a mobile network's: order numbers and identifiers look the s
 
 import re
 from collections.abc import Iterator
+from itertools import pairwise
 
 from policies.classification.recognizers.digits import NINE_DIGITS
 from policies.classification.spans import (
@@ -19,7 +20,7 @@ from policies.classification.spans import (
 )
 
 _INTERNATIONAL = compile_text(
-    r"""(?<![\w+.]) (?: \+ [ ]? | 00 [ ]? (?=[1-9]) | \(\+ ) \(?[1-9]\d{0,2}\)?
+    r"""(?<![\w+.]) (?: \+ [ ]? | 00 [ ]? (?=[1-9]) ) \(?[1-9]\d{0,2}\)?
         (?: [ ./()_-]{0,3} \d ){6,14} (?!\d)"""
 )
 _NORTH_AMERICA = compile_text(
@@ -51,12 +52,13 @@ _PHONE_WORDS = compile_text(
         | cellulare | portable | appelez | gsm | bel | llama\w{0,3} | chiama\w{0,3} ) )""",
     re.IGNORECASE,
 )
-_DATE = re.compile(r"\(?0\d([./-])\d\d\1(?:19|20)\d\d", re.ASCII)
+# 01.02.2024 and the time after it; a ZIP code with its four more digits.
+_NO_PHONE = re.compile(r"\(?0\d([./-])\d\d\1(?:19|20)\d\d|0\d{4}-\d{4}\Z", re.ASCII)
 
 
 def _international(match: re.Match[str]) -> float:
     digits = digits_of(match[0])
-    if match[0].lstrip("( ").startswith("+"):
+    if match[0].startswith("+"):
         return 0.9 if 8 <= len(digits) <= 15 else 0.0
     # `00` is also plain zero padding: only numbers of a phone's length count.
     return 0.7 if 12 <= len(digits) <= 16 else 0.0
@@ -64,11 +66,11 @@ def _international(match: re.Match[str]) -> float:
 
 def _national_zero(match: re.Match[str]) -> float:
     digits = digits_of(match[0])
-    if not 9 <= len(digits) <= 12 or _DATE.match(match[0]):
+    if not 9 <= len(digits) <= 12 or _NO_PHONE.match(match[0]):
         return 0.0
     groups = re.findall(r"\d+", match[0])
     # 01 02 03 04 05: counting, not calling.
-    counting = all(int(b) - int(a) == 1 for a, b in zip(groups, groups[1:], strict=False))
+    counting = all(int(b) - int(a) == 1 for a, b in pairwise(groups))
     return 0.0 if counting else 0.7
 
 
@@ -90,7 +92,9 @@ def _find(text: str, start: int, end: int) -> Iterator[Span]:
         (_MOBILE_BARE, lambda match: _always(0.6, match)),
     ):
         for begin, stop, score in search(pattern, text, start, end, check):
-            yield Span(begin, stop, "PHONE_NUMBER", score)
+            # "(030 123456)": the bracket belongs to the sentence.
+            lone = text[begin] == "(" and ")" not in text[begin:stop]
+            yield Span(begin + lone, stop, "PHONE_NUMBER", score)
 
 
 def _find_named(text: str, start: int, end: int) -> Iterator[Span]:

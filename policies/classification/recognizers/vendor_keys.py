@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from policies.classification.spans import Recognizer, Span, Trigger, compile_text, search
 
 _WORD_TAIL = re.compile(r"[A-Za-z0-9_-]{0,4096}", re.ASCII)
+_BASE64_TAIL = re.compile(r"[A-Za-z0-9+/]{0,4096}={0,2}", re.ASCII)
 
 
 def _any(match: re.Match[str]) -> float:
@@ -93,12 +94,14 @@ def _recognizer(index: int, form: _Form) -> Recognizer:
     # Not inside a longer word; `_` and `-` may stand before a key.
     pattern = re.compile(rf"(?<![A-Za-z0-9]){form.least}", re.ASCII | flags)
 
+    tail_pattern = _BASE64_TAIL if "+/]" in form.least else _WORD_TAIL
+
     def find(text: str, start: int, end: int) -> Iterator[Span]:
         position = start
         for begin, stop, score in search(pattern, text, start, end, form.check):
             if begin < position:
                 continue
-            tail = _WORD_TAIL.match(text, stop)
+            tail = tail_pattern.match(text, stop)
             position = tail.end() if tail else stop
             yield Span(begin, position, form.data_class, score)
 
