@@ -258,3 +258,17 @@ def test_an_appended_rule_of_the_same_name_is_not_taken_for_the_first(
         ("llama", 1),
         ("claude", 2),
     ]
+
+
+def test_what_a_class_contributes_is_asked_of_each_request(
+    world: Any, make_policy: MakePolicy, make_facts: MakeFacts
+) -> None:
+    clearance = {"sensitivity": "confidential", "categories": ["personal"]}
+    deployments = {**world["deployments"], "claude": {"zone": "cloud", "clearance": clearance}}
+    policy = make_policy({**world, "deployments": deployments, **MASK})
+    facts = make_facts(policy, {"alias": "claude", "findings": {"EMAIL_ADDRESS": 1, "IBAN": 1}})
+    labels = facts.class_labels
+    swapped = {"EMAIL_ADDRESS": labels["IBAN"], "IBAN": labels["EMAIL_ADDRESS"]}
+    assert not decide(policy, facts, masking_available=True).allowed
+    assert decide(policy, replace(facts, class_labels=swapped), masking_available=True).allowed
+    assert not decide(policy, facts, masking_available=True).allowed
