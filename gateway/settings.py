@@ -20,10 +20,6 @@ VAR_DIR = Path(os.environ.get("SLUICE_VAR") or BASE_DIR / "var").resolve()
 VAR_DIR.mkdir(parents=True, exist_ok=True, mode=0o700)
 
 
-def _flag(name: str) -> bool:
-    return os.environ.get(name, "").strip().lower() in {"1", "true", "yes", "on"}
-
-
 def _words(name: str, default: str = "") -> list[str]:
     return [word for word in os.environ.get(name, default).replace(",", " ").split() if word]
 
@@ -88,8 +84,6 @@ ON_PREM_NETWORKS = tuple(
 )
 SNAPSHOT_POLL = timedelta(milliseconds=250)
 JOURNAL_DIR = VAR_DIR / "journal"
-# `strict`: what leaves on_prem is committed to the database before a byte is sent.
-AUDIT_STRICT = _flag("SLUICE_AUDIT_STRICT")
 MAX_BODY_BYTES = int(os.environ.get("SLUICE_MAX_BODY_BYTES", str(20 * 1024 * 1024)))
 CONFIG_FILE = Path(os.environ["SLUICE_CONFIG"]) if os.environ.get("SLUICE_CONFIG") else None
 # Vendors whose key stands in the environment are proposals, disabled until confirmed.
@@ -182,6 +176,7 @@ REST_FRAMEWORK = {
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
     "UNAUTHENTICATED_USER": None,
+    "EXCEPTION_HANDLER": "gateway.admin_api.errors.handle",
 }
 
 # --- Celery --------------------------------------------------------------------------------

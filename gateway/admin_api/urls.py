@@ -1,5 +1,10 @@
 """Addresses of the admin API."""
 
-from django.urls import URLPattern
+from django.urls import URLPattern, path
 
-urlpatterns: list[URLPattern] = []
+from gateway.admin_api.views import Explain, Me
+
+urlpatterns: list[URLPattern] = [
+    path("me", Me.as_view(), name="api-me"),
+    path("policies/explain", Explain.as_view(), name="api-explain"),
+]

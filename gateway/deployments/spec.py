@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from types import MappingProxyType
+from urllib.parse import urlsplit
 
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_slug
@@ -176,6 +177,12 @@ def goes_elsewhere(before: DeploymentSpec, after: DeploymentSpec) -> bool:
         after.zone,
         dict(after.options),
     )
+
+
+def same_server(before: DeploymentSpec, after: DeploymentSpec) -> bool:
+    """Whether scheme, host, port and provider are the same, so that a credential may stay."""
+    old, new = urlsplit(before.base_url), urlsplit(after.base_url.strip())
+    return (before.provider, old.scheme, old.netloc) == (after.provider, new.scheme, new.netloc)
 
 
 def admits_more(after: Clearance, before: Clearance) -> bool:

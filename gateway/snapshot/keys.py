@@ -35,6 +35,22 @@ def live_keys(now: datetime) -> dict[bytes, Principal]:
     }
 
 
+def live_key(digest: str, now: datetime) -> tuple[APIKey, Principal] | None:
+    """The live key with this SHA-256 (hex), outside of the request path. Three queries."""
+    key = (
+        APIKey.objects.filter(digest=digest, revoked_at=None, project__archived=False)
+        .filter(Q(expires_at=None) | Q(expires_at__gt=now))
+        .select_related("project", "user", "service_account__on_behalf_of")
+        .first()
+    )
+    if key is None:
+        return None
+    members = Membership.objects.filter(project=key.project, role__in=MAY_USE)
+    if not _is_alive(key, set(members.values_list("project_id", "user_id"))):
+        return None
+    return key, _principal(key, groups_by_user())
+
+
 def _is_alive(key: APIKey, members: set[tuple[uuid.UUID, uuid.UUID]]) -> bool:
     person = key.user
     account = key.service_account

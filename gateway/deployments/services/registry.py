@@ -25,6 +25,7 @@ from gateway.deployments.spec import (
     default_clearance,
     evidence_lasts_longer,
     goes_elsewhere,
+    same_server,
     spec_of,
     zone_is_trusted_more,
 )
@@ -116,6 +117,8 @@ def change_deployment(  # noqa: PLR0913 -- each may be given by name
         row.enabled = change.after.enabled
         row.proposed = row.proposed and not row.enabled
         row.builtin = row.builtin and not change.moved
+        if credential is None and row.credential and not same_server(before, change.after):
+            credential = ""  # what was given to one server is not shown to another
         if credential is not None:
             row.credential, row.credential_source = encrypt(credential), credential_source
         row.save()

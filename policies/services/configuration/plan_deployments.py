@@ -113,6 +113,8 @@ def _change(row: Deployment, wanted: DeploymentWanted) -> Step | None:
     new_credential = _credential_differs(row, wanted)
     if new_credential:
         lines.append(f"credential: from {wanted.credential_source}")
+    # A credential does not follow to another server unless the file gives it again.
+    restated = new_credential or (change.moved and bool(wanted.credential_source))
     confirms = row.proposed and spec.enabled
     if confirms:
         lines.append("confirmed: it was a proposal")
@@ -127,7 +129,7 @@ def _change(row: Deployment, wanted: DeploymentWanted) -> Step | None:
             by=authority.by,
             deployment=Deployment.objects.get(name=row.name),
             spec=spec,
-            credential=wanted.credential if new_credential or change.moved else None,
+            credential=wanted.credential if restated else None,
             credential_source=wanted.credential_source,
             approved_by=authority.approved_by,
             restate_clearance=True,

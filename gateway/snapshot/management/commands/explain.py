@@ -12,7 +12,7 @@ from gateway.accounts.models import APIKey
 from gateway.inference.contracts import Principal, Snapshot
 from gateway.inference.explain import explain_request
 from gateway.protocol.errors import GatewayError
-from gateway.snapshot.build import Builder
+from gateway.snapshot.now import snapshot_now
 from policies.engine.facts import Endpoint
 
 
@@ -35,7 +35,7 @@ class Command(BaseCommand):
 
     @override
     def handle(self, *args: Any, **options: Any) -> None:
-        snapshot = Builder().build()
+        snapshot = snapshot_now()
         if options["project"] not in snapshot.projects:
             known = ", ".join(sorted(snapshot.projects)) or "none"
             raise CommandError(
