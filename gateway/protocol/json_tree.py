@@ -82,6 +82,9 @@ def decode_object(body: bytes) -> dict[str, Any]:
         ) from None
     if not isinstance(tree, dict):
         raise InvalidRequest("The request body must be a JSON object.", code="invalid_json")
+    if "\\ud" in text or "\\uD" in text:
+        # Only an escape can spell half of a pair; what cannot be sent is refused before it counts.
+        encode(tree)
     return tree
 
 

@@ -57,7 +57,7 @@ class Lab:
 def running_lab(sluice_server: Sluice) -> Iterator[Lab]:
     with Upstream() as onprem, Upstream() as cloud:
         sluice_server.apply(CONFIG.format(onprem=onprem.base_url, cloud=cloud.base_url))
-        made = sluice_server.manage("keys", "create", "--project", "lab", "--name", "e2e")
+        made = sluice_server.manage("key", "create", "e2e", "--project", "lab", "--service", "e2e")
         key = next(word for word in made.split() if word.startswith("sk-sluice-"))
         sluice_server.settle()
         yield Lab(sluice_server, onprem, cloud, key)

@@ -23,7 +23,7 @@ def own_lab(tmp_path: Path) -> Iterator[Lab]:
         try:
             server.start()
             server.apply(CONFIG.format(onprem=onprem.base_url, cloud=cloud.base_url))
-            made = server.manage("keys", "create", "--project", "lab", "--name", "own")
+            made = server.manage("key", "create", "own", "--project", "lab", "--service", "own")
             key = next(word for word in made.split() if word.startswith("sk-sluice-"))
             server.settle()
             yield Lab(server, onprem, cloud, key)
@@ -67,7 +67,7 @@ def test_the_switch_stops_the_cloud_and_not_on_prem(own_lab: Lab) -> None:
 def test_a_revoked_key_is_refused(own_lab: Lab) -> None:
     assert own_lab.post("/v1/chat/completions", ON_PREM)[0] == 200
     prefix = own_lab.api_key[: len("sk-sluice-") + 8]
-    own_lab.sluice.manage("keys", "revoke", prefix)
+    own_lab.sluice.manage("key", "revoke", prefix)
     own_lab.sluice.settle()
     assert own_lab.post("/v1/chat/completions", ON_PREM)[0] == 401
 

@@ -43,9 +43,12 @@ def test_a_duplicate_key_is_named() -> None:
 
 
 def test_half_a_surrogate_pair_cannot_be_sent() -> None:
-    tree = decode_object(b'{"a": "\\ud800"}')
+    for escape in (b"\\ud800", b"\\uD800", b"a\\udc00b"):
+        with pytest.raises(InvalidRequest):
+            decode_object(b'{"a": "' + escape + b'"}')
     with pytest.raises(InvalidRequest):
-        encode(tree)
+        encode({"a": "\ud800"})
+    assert decode_object(b'{"a": "\\ud83d\\ude00"}') == {"a": "\U0001f600"}
 
 
 json_values = st.recursive(
