@@ -19,7 +19,11 @@ _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
 class ChildFailed(Exception):
-    """A process ended or stayed silent when it should have served. Names its log."""
+    """A process did not do what it was started for. Says what, and the end of its log."""
+
+    def __init__(self, what: str, log: Path) -> None:
+        said = log.read_text(errors="replace")[-2000:] if log.exists() else ""
+        super().__init__(f"{what}\n{said}")
 
 
 class Child:
@@ -84,7 +88,7 @@ async def listening(child: Child, port: int, *, timeout_s: float) -> None:
     deadline = asyncio.get_running_loop().time() + timeout_s
     while asyncio.get_running_loop().time() < deadline:
         if child.ended():
-            raise ChildFailed(f"ended before it served, see {child.log}")
+            raise ChildFailed("ended before it served", child.log)
         try:
             _, writer = await asyncio.open_connection("127.0.0.1", port)
         except OSError:
@@ -92,4 +96,4 @@ async def listening(child: Child, port: int, *, timeout_s: float) -> None:
             continue
         writer.close()
         return
-    raise ChildFailed(f"not listening after {timeout_s:.0f} s, see {child.log}")
+    raise ChildFailed(f"not listening after {timeout_s:.0f} s", child.log)

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from bench.children import GATEWAY_CORE, Child, free_port, listening
+from bench.children import GATEWAY_CORE, Child, ChildFailed, free_port, listening
 from bench.load import Load, Target, run_load
 from bench.wire import MODEL, SLOW_MODEL
 
@@ -22,7 +22,7 @@ _KEY = "sk-bench-only"
 
 
 class NotInstalled(Exception):
-    """What a gateway needs is absent; says what to run."""
+    """What a gateway to compare with needs is absent; says what to run."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -50,7 +50,7 @@ async def first_answer(child: Child, target: Target, *, began: float, timeout_s:
     await listening(child, target.port, timeout_s=timeout_s)
     sample = await run_load(target, Load(clients=1, seconds=timeout_s, requests=1))
     if sample.correct != 1:
-        raise NotInstalled(f"first answer was wrong: {dict(sample.errors)}, see {child.log}")
+        raise ChildFailed(f"first answer was wrong: {dict(sample.errors)}", child.log)
     return time.perf_counter() - began
 
 

@@ -8,6 +8,7 @@ fails it.
 """
 
 import argparse
+import functools
 import os
 import sys
 import tempfile
@@ -19,8 +20,9 @@ from pathlib import Path
 import msgspec
 import uvloop
 
+from bench import sluice_config
 from bench.accounting import machine
-from bench.children import LOAD_CORE
+from bench.children import LOAD_CORE, ChildFailed
 from bench.gateways import (
     ROOT,
     NotInstalled,
@@ -31,7 +33,7 @@ from bench.gateways import (
     start_upstream,
 )
 from bench.measure import GatewayResult, measure
-from bench.report import LITELLM, NGINX, SLUICE, table, verdicts
+from bench.report import LITELLM, NGINX, SLUICE, SLUICE_ALL, table, verdicts
 from bench.sluice_gateway import start_sluice
 
 GATEWAYS: dict[str, Start] = {
@@ -39,6 +41,7 @@ GATEWAYS: dict[str, Start] = {
     NGINX: start_nginx,
     LITELLM: start_litellm,
     SLUICE: start_sluice,
+    SLUICE_ALL: functools.partial(start_sluice, configuration=sluice_config.all_layers),
 }
 FULL_SECONDS = 3.0
 QUICK_SECONDS = 1.2
@@ -46,7 +49,9 @@ QUICK_SECONDS = 1.2
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench.run", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="one short round, about 90 s in all")
+    parser.add_argument(
+        "--quick", action="store_true", help="one short round, under two minutes in all"
+    )
     parser.add_argument("--rounds", type=int, help="how often each gateway is measured (3)")
     parser.add_argument("--seconds", type=float, help="length of a phase (3)")
     parser.add_argument("--only", default="", help=f"a comma list of {', '.join(GATEWAYS)}")
@@ -85,6 +90,8 @@ async def _all(names: list[str], *, rounds: int, seconds: float) -> dict[str, li
                 results[name].append(await _one(name, seconds=seconds))
             except NotInstalled as error:
                 sys.stderr.write(f"  left out: {error}\n")
+            except ChildFailed as error:
+                raise SystemExit(f"{name}: {error}") from error
     return {name: found for name, found in results.items() if found}
 
 

@@ -15,45 +15,25 @@ from pathlib import Path
 
 import msgspec
 
-from bench.children import GATEWAY_CORE, Child, child_environment, free_port
-from bench.gateways import ROOT, NotInstalled, Running, first_answer
+from bench import sluice_config
+from bench.children import GATEWAY_CORE, Child, ChildFailed, child_environment, free_port
+from bench.gateways import ROOT, Running, first_answer
 from bench.load import Target
-from bench.wire import MODEL, SLOW_MODEL
 
 # So high that it never refuses; still every request takes from a lease, and leases are renewed.
 REQUESTS_PER_MINUTE = 3_000_000
-_CONFIG = """
-deployments:
-  - {{name: fast, provider: openai_compatible, base_url: "http://127.0.0.1:{port}/v1",
-     model: {fast}, zone: on_prem, endpoints: [chat.completions], modalities: [text],
-     enabled: true}}
-  - {{name: slow, provider: openai_compatible, base_url: "http://127.0.0.1:{port}/v1",
-     model: {slow}, zone: on_prem, endpoints: [chat.completions], modalities: [text],
-     enabled: true}}
-aliases:
-  - {{name: {fast}, deployments: [fast]}}
-  - {{name: {slow}, deployments: [slow]}}
-projects:
-  - slug: bench
-    name: Bench
-    floor: internal
-    grants: [fast, slow]
-    policy:
-      kind: project-policy
-      project: bench
-      rules:
-        - {{id: health-stays, when: {{category: health}}, then: {{allow_only: {{zone: on_prem}}}}}}
-        - {{id: money-stays, when: {{category: payment}}, then: {{allow_only: {{zone: on_prem}}}}}}
-        - {{id: code-fast, when: {{category: code}}, then: {{prefer: [fast]}}}}
-        - {{id: large-slow, when: {{size: {{at_least: 1000000}}}}, then: {{prefer: [slow]}}}}
-"""
 
 
 async def start_sluice(
-    upstream_port: int, folder: Path, *, web_prefix: Sequence[str] = ()
+    upstream_port: int,
+    folder: Path,
+    *,
+    configuration: Callable[[int], str] = sluice_config.usual,
+    web_prefix: Sequence[str] = (),
 ) -> Running:
     """A fresh installation in `folder`/var, one web process, the loader and the store.
 
+    `configuration` makes its `sluice.yaml` from the upstream's port.
     `web_prefix` goes before the web process's own words (all of them, its Python included).
     """
     var = folder / "var"
@@ -61,7 +41,7 @@ async def start_sluice(
     port = free_port()
     environment = {"SLUICE_VAR": str(var), "PORT": str(port), "SLUICE_LOG_LEVEL": "WARNING"}
     config = folder / "sluice.yaml"
-    config.write_text(_CONFIG.format(port=upstream_port, fast=MODEL, slow=SLOW_MODEL))
+    config.write_text(configuration(upstream_port))
     prepared = await _prepare(config, environment=environment, home=folder)
 
     def child(role: str, command: list[str]) -> Child:
@@ -77,7 +57,7 @@ async def start_sluice(
     try:
         store = child("store", prepared.store)
         loader = child("loader", prepared.loader)
-        await _accepts(var / "valkey.sock")
+        await _accepts(var / "valkey.sock", log=store.log)
         began = time.perf_counter()
         running.children["web"] = web = child("web", [*web_prefix, *prepared.web])
         running.children |= {"loader": loader, "store": store}
@@ -99,7 +79,8 @@ class _Prepared(msgspec.Struct):
 
 
 async def _prepare(config: Path, *, environment: Mapping[str, str], home: Path) -> _Prepared:
-    """A database, the configuration and a key; raises NotInstalled with what went wrong."""
+    """A database, the configuration and a key; raises ChildFailed with what went wrong."""
+    log = home / "prepare.log"
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "bench.prepare_sluice", str(config), str(REQUESTS_PER_MINUTE)),
         cwd=ROOT,
@@ -110,11 +91,12 @@ async def _prepare(config: Path, *, environment: Mapping[str, str], home: Path) 
     )
     said, complained = await asyncio.wait_for(process.communicate(), 120)
     if process.returncode:
-        raise NotInstalled(f"Sluice: {complained.decode(errors='replace')[-1500:]}")
+        log.write_bytes(complained)
+        raise ChildFailed("Sluice could not be set up", log)
     return msgspec.json.decode(said.splitlines()[-1], type=_Prepared)
 
 
-async def _accepts(path: Path) -> None:
+async def _accepts(path: Path, *, log: Path) -> None:
     for _ in range(500):
         try:
             _, writer = await asyncio.open_unix_connection(path)
@@ -123,7 +105,7 @@ async def _accepts(path: Path) -> None:
             continue
         writer.close()
         return
-    raise NotInstalled(f"Sluice: no store at {path} after 10 s")
+    raise ChildFailed(f"no store at {path} after 10 s", log)
 
 
 def _counter(var: Path) -> Callable[[], int]:

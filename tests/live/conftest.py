@@ -67,7 +67,7 @@ def model_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str
 
 
 @pytest.fixture(scope="session")
-def live(sluice_server: Sluice, model_servers: dict[str, ModelServer]) -> Live:
+def live(model_servers: dict[str, ModelServer], sluice_server: Sluice) -> Live:
     """Sluice in front of them."""
     chat, embed = "chat.completions, completions", "embeddings"
     rows = [
