@@ -5,9 +5,9 @@ switch that stops what leaves on_prem are looked at again.
 """
 
 from collections.abc import AsyncIterator
-from typing import TYPE_CHECKING
 
 from gateway.inference.exchange import Decided, Header, Inbound, Reply
+from gateway.inference.surroundings import Surroundings
 from gateway.inference.trace import CLIENT_CLOSED, Trace
 from gateway.protocol.answers import (
     EventTooLong,
@@ -28,9 +28,6 @@ from gateway.protocol.requests import PATHS
 from gateway.providers.calls import Answer, Call, Destination, ProviderError, UpstreamClosed
 from policies.engine.facts import Zone
 from policies.engine.permit import Candidate
-
-if TYPE_CHECKING:
-    from gateway.inference.path import Gateway
 
 MAX_ANSWER_BYTES = 64 * 1024 * 1024  # embeddings of a large batch come to some tens of megabytes
 MAX_ERROR_BYTES = 256 * 1024
@@ -60,7 +57,7 @@ class Attempts:
 
     def __init__(
         self,
-        gateway: "Gateway",
+        gateway: Surroundings,
         inbound: Inbound,
         decided: Decided,
         trace: Trace,

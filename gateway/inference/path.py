@@ -10,23 +10,18 @@ INVARIANTS
 import hashlib
 import os
 import time
-from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 
 from gateway.inference.attempts import Attempts, PermitExpired
 from gateway.inference.contracts import (
-    BudgetGate,
-    Journal,
     ProjectView,
     Refusal,
     Snapshot,
-    SnapshotSource,
-    SnapshotUnavailable,
 )
 from gateway.inference.exchange import Decided, Header, Inbound, Reply
 from gateway.inference.label import Labelled, label_request
 from gateway.inference.refusals import denied, limited
-from gateway.inference.route import Router
+from gateway.inference.surroundings import ON_PREM_ONLY_AFTER_S, Surroundings
 from gateway.inference.trace import CLIENT_CLOSED, Trace, decision_record, rule_names
 from gateway.protocol.errors import (
     FailClosed,
@@ -37,14 +32,9 @@ from gateway.protocol.errors import (
     Unauthenticated,
 )
 from gateway.protocol.requests import RelayRequest, read_request
-from gateway.providers.calls import Provider
 from policies.engine.decide import decide
 from policies.engine.facts import RequestFacts
 from policies.engine.permit import Outcome, Permit
-
-# An unconfirmed snapshot may lack a revocation or a narrowed policy (DESIGN: "Speed").
-ON_PREM_ONLY_AFTER_S = 5.0
-NOTHING_AFTER_S = 15 * 60.0
 
 
 def new_id(prefix: str) -> str:
@@ -52,26 +42,8 @@ def new_id(prefix: str) -> str:
     return f"{prefix}{time.time_ns() >> 16:012x}{os.urandom(7).hex()}"
 
 
-class Gateway:
+class Gateway(Surroundings):
     """The path, wired. One per process; everything it needs is passed in."""
-
-    def __init__(
-        self,
-        *,
-        snapshots: SnapshotSource,
-        journal: Journal,
-        budget: BudgetGate,
-        providers: Mapping[str, Provider],
-        now: Callable[[], datetime] = lambda: datetime.now(UTC),
-        monotonic: Callable[[], float] = time.monotonic,
-    ) -> None:
-        self.snapshots = snapshots
-        self.journal = journal
-        self.budget = budget
-        self.providers = providers
-        self.router = Router()
-        self.now = now
-        self.monotonic = monotonic
 
     async def run(self, inbound: Inbound) -> Reply:
         """Answer one request. Raises GatewayError; its `headers` then carry the decision."""
@@ -102,27 +74,6 @@ class Gateway:
             # Cancelled (the client left) or a defect of ours: the outcome is written either way.
             self.finish(trace, status=CLIENT_CLOSED, error="interrupted")
             raise
-
-    def finish(self, trace: Trace, *, status: int, error: str = "") -> None:
-        """Settle `trace` now. Does nothing the second time."""
-        trace.finish(status=status, error=error, at=time.time(), now_s=self.monotonic())
-
-    def fresh_snapshot(self) -> tuple[Snapshot, float]:
-        """The snapshot and its age. Raises FailClosed when it is missing or too old."""
-        try:
-            snapshot, age_s = self.snapshots.current()
-        except SnapshotUnavailable as error:
-            raise FailClosed(
-                "The gateway has no valid configuration in memory, so nothing was sent.",
-                param="snapshot",
-            ) from error
-        if age_s > NOTHING_AFTER_S:
-            raise FailClosed(
-                "The gateway could not confirm its configuration for 15 minutes, so nothing was "
-                "sent.",
-                param="snapshot",
-            )
-        return snapshot, age_s
 
     def decide(self, inbound: Inbound, *, decision_id: str) -> Decided:
         """Read, label and decide; nothing is written and nothing sent. CPU only.

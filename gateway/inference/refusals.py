@@ -18,7 +18,7 @@ def ways_out(policy: CompiledPolicy, facts: RequestFacts) -> list[Suggestion]:
 
 def in_words(ways: list[Suggestion]) -> str:
     """`mask 1 IBAN, or use model private`; empty without any."""
-    return ", or ".join(way.sentence.rstrip(".") for way in ways)
+    return ", or ".join(way.action for way in ways)
 
 
 def denied(policy: CompiledPolicy, permit: Permit, facts: RequestFacts) -> PolicyDenied:

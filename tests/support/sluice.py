@@ -1,5 +1,6 @@
 """A real Sluice as a process: the supervisor with everything but the Celery worker."""
 
+import http.client
 import json
 import os
 import signal
@@ -140,7 +141,7 @@ class Sluice:
                 return answer.status, answer.read()
         except urllib.error.HTTPError as error:
             return error.code, error.read()
-        except OSError:
+        except (OSError, http.client.HTTPException):
             return 0, b""
 
     def post(self, path: str, body: bytes, *, key: str | None = None) -> tuple[int, bytes]:

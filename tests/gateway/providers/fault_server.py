@@ -272,6 +272,7 @@ class FaultServer:
         for task in pending:
             task.cancel()
         if gone in done:
+            gone.exception()  # a reset is how some clients leave; it is no defect
             self.client_gone.set()
             raise ConnectionResetError
 
