@@ -1,13 +1,12 @@
 """Addresses of the pages."""
 
-from django.contrib.auth import views as auth_views
 from django.urls import URLPattern, path
 
 from frontend.views import chat, pages
 
 urlpatterns: list[URLPattern] = [
     path("login/", pages.SignIn.as_view(), name="login"),
-    path("logout/", auth_views.LogoutView.as_view(), name="logout"),
+    path("logout/", pages.SignOut.as_view(), name="logout"),
     path("", pages.chat_page, name="chat"),
     path("p/<slug:slug>/", pages.chat_page, name="project-chat"),
     path("chat/preview", chat.preview, name="chat-preview"),

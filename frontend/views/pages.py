@@ -4,13 +4,16 @@ from typing import Any, cast
 
 from django.conf import settings
 from django.contrib.auth.decorators import login_required
-from django.contrib.auth.views import LoginView
-from django.http import HttpRequest, HttpResponse
+from django.contrib.auth.forms import AuthenticationForm
+from django.contrib.auth.views import LoginView, LogoutView
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
+from typing_extensions import override
 
+from frontend import sessions
 from frontend.access import chat_project, chat_projects
 from frontend.badges import Badge, badge_for
 from frontend.forms import SignInForm
@@ -28,6 +31,25 @@ class SignIn(LoginView):
     template_name = "frontend/login.html"
     authentication_form = SignInForm
     redirect_authenticated_user = True
+
+    @override
+    def form_valid(self, form: AuthenticationForm) -> HttpResponse:
+        sessions.sign_in(self.request, form.get_user())
+        return HttpResponseRedirect(self.get_success_url())
+
+    @override
+    def form_invalid(self, form: AuthenticationForm) -> HttpResponse:
+        sessions.refuse_sign_in()
+        return super().form_invalid(form)
+
+
+class SignOut(LogoutView):
+    """Ends the session; a POST."""
+
+    @override
+    def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        sessions.sign_out(request)
+        return HttpResponseRedirect(self.get_success_url())
 
 
 @require_safe

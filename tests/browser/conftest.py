@@ -55,7 +55,7 @@ def opened(browser: Browser, sluice_server: Sluice, session_cookies: Path) -> It
         if message.type in {"error", "warning"} and "Failed to load resource" not in message.text:
             complaints.append(message.text)
 
-    def open_one(path: str = "/", *, signed_in: bool = True, **options: object) -> Screens:
+    def open_one(path: str = "/p/demo/", *, signed_in: bool = True, **options: object) -> Screens:
         context = browser.new_context(
             base_url=sluice_server.url,
             storage_state=session_cookies if signed_in else None,

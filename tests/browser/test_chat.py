@@ -75,13 +75,24 @@ def test_a_refused_message_says_why_and_what_would_help_and_is_no_part_of_the_ta
     card = screens.people.last.locator(".refusal")
     expect(card.locator(".badge")).to_have_text("Blocked")
     expect(card).to_contain_text("confidential")
-    expect(card).to_contain_text("What would allow it:")
+    expect(card.get_by_text("What would allow it:")).to_be_visible()
+    expect(card.locator("[data-slot=remedy]")).to_contain_text("use model auto")
     screens.announced("nothing was sent")
     expect(screens.replies).to_have_count(0)
     screens.expect_badge("cloud")  # the refused words do not weigh on what comes next
     card.get_by_role("button", name="Take it back to edit").click()
     expect(screens.composer).to_have_value(IBAN_TEXT)
     expect(screens.people).to_have_count(0)
+
+
+def test_a_refused_message_may_be_sent_where_the_policy_allows_it(opened: Open) -> None:
+    screens = opened()
+    screens.choose("demo-cloud")
+    screens.send(IBAN_TEXT)
+    screens.people.last.get_by_role("button", name="Send with auto").click()
+    expect(screens.receipt().locator(".done .badge")).to_have_text("On-prem")
+    expect(screens.page.locator("#pick-name")).to_have_text("auto")
+    expect(screens.people).to_have_count(1)
 
 
 def test_what_a_model_writes_is_text_and_never_markup(opened: Open) -> None:

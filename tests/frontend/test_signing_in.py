@@ -1,6 +1,7 @@
 from django.test import Client
 
 from gateway.accounts.services import people
+from gateway.audit.models import AuditEvent
 from tests.frontend.conftest import BY, PASSWORD, House
 
 
@@ -54,3 +55,17 @@ def test_signing_out_is_a_post_and_ends_the_session(client: Client, house: House
     assert client.get("/logout/").status_code == 405
     assert client.post("/logout/").status_code == 302
     assert client.get("/").status_code == 302
+
+
+def test_signing_in_and_out_and_a_refusal_are_audited_without_what_was_typed(
+    client: Client, house: House
+) -> None:
+    sign_in(client, "member@example.org", "a slip of the tongue")
+    sign_in(client, "member@example.org", PASSWORD)
+    client.post("/logout/")
+    events = [event for event in AuditEvent.objects.order_by("seq") if "log" in event.type]
+    assert [event.type for event in events] == ["login.failed", "user.logged_in", "user.logged_out"]
+    member = f"user:{house.people['member'].pk}"
+    assert [event.actor for event in events] == ["system:login", member, member]
+    assert all("slip" not in event.body for event in events)
+    assert "member@example.org" not in events[0].body

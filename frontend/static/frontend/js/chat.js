@@ -23,6 +23,8 @@ let running = null;
 
 const chosenModel = () => $("input[name=model]:checked")?.value ?? "";
 const words = () => box.value.trim();
+const optionOf = (model) =>
+  [...document.querySelectorAll("input[name=model]")].find((input) => input.value === model);
 
 const bodyWith = (text) => ({
   project: room.dataset.project,
@@ -69,38 +71,46 @@ const addPerson = (text) => {
   return message;
 };
 
-const refuse = (message, text, { code, reason, remedy, header }) => {
+const refuse = (message, text, { code, reason, ways = [], header }) => {
   const card = copyOf(code === "policy_denied" ? "refusal" : "failure");
   if (code === "policy_denied") slot(card, "badge").replaceChildren(badge("blocked"));
+  const another = optionOf(ways.find((way) => way.change === "alias")?.alias);
   fill(card, {
     reason,
-    remedy,
+    remedy: ways.map((way) => way.action).join(" · "),
+    alias: another?.value,
     rules: header("x-sluice-rules"),
     label: [header("x-sluice-sensitivity"), header("x-sluice-categories")].filter(Boolean).join(" · "),
   });
-  slot(card, "edit").addEventListener("click", () => {
+  const takeBack = () => {
     message.remove();
     box.value = text;
     if (!log.children.length) room.dataset.empty = "";
     ready();
     lens.soon();
     box.focus();
+  };
+  slot(card, "edit").addEventListener("click", takeBack);
+  slot(card, "resend")?.addEventListener("click", () => {
+    takeBack();
+    choose(another);
+    send();
   });
   message.classList.add("refused");
   message.append(card);
   say(code === "policy_denied" ? "say-refused" : "say-failed");
 };
 
-// The path ends a denial with what would help; here it gets a line of its own.
-const REMEDY = "What would allow it: ";
+// A denial's message ends with what would help; here that gets a line of its own.
+const REMEDY = "What would allow it:";
 
 const problemOf = async (response) => {
   const { error } = await response.json().catch(() => ({}));
-  const [reason, remedy] = (error?.message ?? form.dataset.unreachable).split(REMEDY);
+  const [reason] = (error?.message ?? form.dataset.unreachable).split(REMEDY);
   return {
     code: error?.code ?? "",
     reason: reason.trim(),
-    remedy,
+    ways: error?.suggestions ?? [],
     header: (name) => response.headers.get(name),
   };
 };
@@ -212,11 +222,13 @@ $("#jump").addEventListener("click", toEnd);
 const memory = `sluice.model.${room.dataset.project}`;
 const models = $("#models");
 const showModel = () => ($("#pick span").textContent = chosenModel());
-models.addEventListener("change", () => {
-  localStorage.setItem(memory, chosenModel());
+const choose = (option) => {
+  option.checked = true;
+  localStorage.setItem(memory, option.value);
   showModel();
   lens.now();
-});
+};
+models.addEventListener("change", (event) => choose(event.target));
 models.addEventListener("click", (event) => {
   // A pointer's click chooses and closes; arrow keys (which also click radios) keep it open.
   if (event.detail > 0 && event.target.closest(".option")) setTimeout(() => models.hidePopover(), 90);
@@ -230,7 +242,7 @@ models.addEventListener("toggle", (event) => {
   if (event.newState === "open") $("input:checked", models)?.focus();
 });
 
-const remembered = [...models.querySelectorAll("input")].find((input) => input.value === localStorage.getItem(memory));
+const remembered = optionOf(localStorage.getItem(memory));
 if (remembered) remembered.checked = true;
 $("#example")?.addEventListener("click", (event) => {
   box.value = event.currentTarget.dataset.text;
