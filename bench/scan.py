@@ -48,7 +48,7 @@ CODE = """def total(items: list[Item]) -> Decimal:
 """
 GERMAN = (
     "Könnten Sie bitte die wichtigsten Unterschiede zwischen den beiden Ansätzen zusammenfassen, "
-    "die wir gestern besprochen haben? „Kurz und bündig“ genügt völlig – danke schön! "
+    "die wir gestern besprochen haben? „Kurz und bündig“ genügt völlig – danke schön! "  # noqa: RUF001
 )
 HOSTILE = {
     "digits": "1234567890 ",

@@ -197,7 +197,8 @@ def report(evaluation: Evaluation) -> str:
     """The evaluation as a table for people, one line each, shares in per cent."""
     lines = [
         f"routing leak    {evaluation.routing_leak:8.2%}  "
-        f"({len(evaluation.leaks)} of {evaluation.sensitive} sensitive texts{_at(evaluation.leaks)})",
+        f"({len(evaluation.leaks)} of {evaluation.sensitive} sensitive texts"
+        f"{_at(evaluation.leaks)})",
         f"over-routing    {evaluation.over_routing:8.2%}  "
         f"({len(evaluation.over_routed)} of {evaluation.ordinary} ordinary texts"
         f"{_at(evaluation.over_routed)})",

@@ -48,21 +48,11 @@ class Scan:
 
     def ascii(self, joined: str, hits: Hits) -> None:
         """Scan a text of ASCII alone, whose hits are known."""
-        self._examine(Reading(joined), hits, Reading(joined).to_origin, 0, derive=True)
+        self._examine(Reading(joined), hits, _same, 0, derive=True)
 
     def unicode(self, joined: str) -> None:
-        """Scan any other text. One with letters of Latin-1 at most is read as it stands."""
-        given = Reading(joined)
-        try:
-            data = joined.encode("latin-1")
-        except UnicodeEncodeError:
-            folded, lossy = fold(given)
-            if folded is None or lossy:
-                self._read(given, given.to_origin, 0, derive=folded is None)
-            if folded is not None:
-                self._read(folded, folded.to_origin, 0, derive=True)
-        else:
-            self._examine(given, self._locator.locate(data), given.to_origin, 0, derive=True)
+        """Scan any other text."""
+        self._read_folded(Reading(joined), _same, 0)
 
     def analysis(self, texts: Sequence[str]) -> Analysis:
         """What was found, by text."""
@@ -100,6 +90,20 @@ class Scan:
     def _read(self, reading: Reading, to_origin: ToOrigin, depth: int, *, derive: bool) -> None:
         hits = self._locator.locate(reading.text.encode("latin-1", "replace"))
         self._examine(reading, hits, to_origin, depth, derive=derive)
+
+    def _read_folded(self, given: Reading, to_origin: ToOrigin, depth: int) -> None:
+        """Read a text of any characters. One of letters of Latin-1 at most is read as it is: a
+        trigger wakes the folding of the few special characters there."""
+        try:
+            data = given.text.encode("latin-1")
+        except UnicodeEncodeError:
+            folded, lossy = fold(given)
+            if folded is None or lossy:
+                self._read(given, to_origin, depth, derive=folded is None)
+            if folded is not None:
+                self._read(folded, _through(folded, to_origin), depth, derive=True)
+        else:
+            self._examine(given, self._locator.locate(data), to_origin, depth, derive=True)
 
     def _examine(
         self, reading: Reading, hits: Hits, to_origin: ToOrigin, depth: int, *, derive: bool
@@ -171,8 +175,7 @@ class Scan:
         def whole_run(start: int, _end: int) -> tuple[int, int]:
             return origins[bisect_right(starts, start) - 1]
 
-        plain = Reading(join(texts))
-        self._read(plain, whole_run, depth + 1, derive=True)
+        self._read_folded(Reading(join(texts)), whole_run, depth + 1)
 
     def _is_secret(self, origin: tuple[int, int], first: int) -> bool:
         """A long key that was found is no unknown cipher."""
@@ -190,11 +193,7 @@ class Scan:
             folded, _ = fold(root)
             following = iter([folded] if folded else [])
         for derived in following:
-
-            def through(start: int, end: int, derived: Reading = derived) -> tuple[int, int]:
-                return to_origin(*derived.to_origin(start, end))
-
-            self._read(derived, through, depth, derive=False)
+            self._read(derived, _through(derived, to_origin), depth, derive=False)
 
     def _add(self, span: tuple[int, int, str, float], name: str, to_origin: ToOrigin) -> None:
         start, end = to_origin(span[0], span[1])
@@ -236,6 +235,19 @@ class _Sorted:
             self.escaped = True
         else:
             self.latin = True
+
+
+def _same(start: int, end: int) -> tuple[int, int]:
+    return start, end
+
+
+def _through(reading: Reading, to_origin: ToOrigin) -> ToOrigin:
+    """From a derived reading by way of the one it was made from."""
+
+    def lead_back(start: int, end: int) -> tuple[int, int]:
+        return to_origin(*reading.to_origin(start, end))
+
+    return lead_back
 
 
 def _merged(opened: list[tuple[int, int]]) -> Iterator[tuple[int, int]]:

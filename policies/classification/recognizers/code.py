@@ -94,7 +94,8 @@ SIGNALS: tuple[Signal, ...] = (
     ),
     # Java, C#, Kotlin, Swift
     _strong(
-        r"\b(?:public|private|protected|internal) (?:static |final |abstract |async |override |readonly ){0,2}(?:class|interface|enum|record|void|int|String|string|bool|boolean) \w"
+        r"\b(?:public|private|protected|internal) (?:static |final |abstract |async |override "
+        r"|readonly ){0,2}(?:class|interface|enum|record|void|int|String|string|bool|boolean) \w"
     ),
     _strong(r"\b(?:public|private|protected) (?:static |final |readonly )?[\w<>\[\]]+ \w+ ?[({;=]"),
     _strong(r"\bSystem\.(?:out|err)\.print"),
@@ -122,7 +123,8 @@ SIGNALS: tuple[Signal, ...] = (
     _weak(r"\bselect [\w*, .()]{1,60} from \w"),
     _weak(r"\bwhere [\w.]+ ?(?:=|<|>|like '|in \(|is null|is not null)", caseless=True),
     _strong(
-        r"\b(?:INSERT INTO|DELETE FROM|CREATE (?:TABLE|INDEX|VIEW|DATABASE|FUNCTION)|ALTER TABLE|DROP TABLE) [\w\"`]"
+        r"\b(?:INSERT INTO|DELETE FROM|CREATE (?:TABLE|INDEX|VIEW|DATABASE|FUNCTION)|ALTER"
+        r" TABLE|DROP TABLE) [\w\"`]"
     ),
     _strong(r"\b(?:insert into|create table|alter table) [\w.\"`]{1,40} ?(?:\(|add |drop )"),
     _strong(r"\b(?:UPDATE|update) [\w.\"`]{1,40} (?:SET|set) [\w.\"`]{1,40} ?="),

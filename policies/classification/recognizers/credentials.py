@@ -48,15 +48,21 @@ def _is_header(beginning: str) -> bool:
 
 
 _URL_PASSWORD = compile_text(
-    r"\b [a-z][a-z0-9+.-]{1,20} :// (?P<user>[^\s/:@\x1e]{0,64}) : (?P<password>[^\s/@\x1e]{1,64}) @ (?=[\w\[])",
+    r"\b [a-z][a-z0-9+.-]{1,20} :// (?P<user>[^\s/:@\x1e]{0,64}) :"
+    r" (?P<password>[^\s/@\x1e]{1,64}) @ (?=[\w\[])",
     re.IGNORECASE,
 )
 _PLACEHOLDER = re.compile(
-    r"""^(?: [<\[{$%(*].* | x+ | \*+ | \.+ | \$?\{.* | your[\W_].* | my[_-]?(?:password|secret|token|key)
-      | (?:db|user|my|the|new|old)?[_-]?(?:password|passwd|pass|pwd|secret|token|key|apikey|api[_-]key)
-      | none | null | true | false | undefined | string | str | required | optional | redacted | hidden
-      | change[_-]?me | example | placeholder | todo | insert.* | enter.* | process\.env.* | os\.environ.*
-      | getenv.* | env\..* | config\..* | self\..* | this\..* | settings\..* | secrets?\..* | var\..* )$""",
+    r"""^(?: [<\[{$%(*].* | x+ | \*+ | \.+ | \$?\{.* | your[\W_].*
+        | my[_-]?(?:password|secret|token|key)
+      | (?:db|user|my|the|new|old)?[_-]?(?:password|passwd|pass|pwd|secret|token|key|apikey
+        |api[_-]key)
+      | none | null | true | false | undefined | string | str | required | optional | redacted
+        | hidden
+      | change[_-]?me | example | placeholder | todo | insert.* | enter.* | process\.env.*
+        | os\.environ.*
+      | getenv.* | env\..* | config\..* | self\..* | this\..* | settings\..* | secrets?\..*
+        | var\..* )$""",
     re.IGNORECASE | re.VERBOSE,
 )
 
@@ -74,13 +80,18 @@ def _find_url_password(text: str, start: int, end: int) -> Iterator[Span]:
 
 
 _ASSIGNED = compile_text(
-    rf"""(?P<name> (?:pass(?:word|wd|phrase|wort)? | pwd | secret | kennwort | mot[ ]de[ ]passe | contrase[nñ]a
-            | api[ _-]?key | access[ _-]?key | private[ _-]?key | auth[ _-]?(?:token|key) | access[ _-]?token
-            | refresh[ _-]?token | client[ _-]?secret | secret[ _-]?key | encryption[ _-]?key | bearer
+    rf"""(?P<name> (?:pass(?:word|wd|phrase|wort)? | pwd | secret | kennwort | mot[ ]de[ ]passe
+        | contrase[nñ]a
+            | api[ _-]?key | access[ _-]?key | private[ _-]?key | auth[ _-]?(?:token|key)
+            | access[ _-]?token
+            | refresh[ _-]?token | client[ _-]?secret | secret[ _-]?key | encryption[ _-]?key
+            | bearer
             | (?:^|(?<=[\W_]))token | credentials?) )
-        (?! [_-]?(?:name|id|url|uri|path|file|type|hint|length|policy|field|env|count|limit|cost|usage|s?_?per)s?\b )
+        (?! [_-]?(?:name|id|url|uri|path|file|type|hint|length|policy|field|env|count|limit
+        |cost|usage|s?_?per)s?\b )
         (?: _?[a-z0-9]{{0,12}} )
-        (?: ["'`]?\s{{0,3}}(?::=|=>|==?|:|{SEPARATOR})\s{{0,3}} | [ ](?:is|ist|lautet|est|es|was)[ :]{{1,2}} | (?<=bearer)[ ] )
+        (?: ["'`]?\s{{0,3}}(?::=|=>|==?|:|{SEPARATOR})\s{{0,3}}
+        | [ ](?:is|ist|lautet|est|es|was)[ :]{{1,2}} | (?<=bearer)[ ] )
         (?: (?P<quote>["'`]) (?P<quoted>[^\s"'`{SEPARATOR}]{{6,64}}) (?P=quote)
           | (?P<bare>[^\s"'`,;(){SEPARATOR}<>]{{8,64}}) (?=[\s,;"'`{SEPARATOR}<]|\Z) )""",
     re.IGNORECASE,
@@ -142,8 +153,10 @@ RECOGNIZERS = (
         triggers=(
             Trigger(
                 r"(?:pass(?:word|wd|phrase|wort)?|pwd|secret|kennwort|mot de passe|contrase.{1,2}a"
-                r"|(?:api|access|private|auth|encryption)[ _-]?key|token|bearer|credentials?)_?[a-z0-9]{0,12}"
-                r"(?:[\"'`]?\s{0,3}(?::=|=>|==?|:|\x1e)\s{0,3}| (?:is|ist|lautet|est|es|was)[ :]{1,2}| )"
+                r"|(?:api|access|private|auth|encryption)[ _-]?key|token|bearer"
+                r"|credentials?)_?[a-z0-9]{0,12}"
+                r"(?:[\"'`]?\s{0,3}(?::=|=>|==?|:|\x1e)\s{0,3}| (?:is|ist|lautet|est|es|was)["
+                r" :]{1,2}| )"
                 r"[\"'`]?[^\s\"'`\x1e]{6}",
                 back=72,
                 ahead=4,

@@ -22,26 +22,35 @@ from policies.classification.spans import (
 
 # What may stand between the words and the number: punctuation and at most three short words.
 _BETWEEN = rf"""[\s_:#=.,"'{SEPARATOR}/°º*|>()\[\]-]{{0,6}}
-    (?: (?:no|nr|n|num|number|id|nummer|numero|num[eé]ro|n[uú]mero|code|is|ist|est|es|value|of|for|the|
+    (?: (?:no|nr|n|num|number|id|nummer|numero|num[eé]ro|n[uú]mero|code|is|ist|est|es|value|of
+        |for|the|
         patient|was|was[ ]issued|lautet|records?|del|du|de|la|le|system|type|string)(?![a-z])
         [\s_:#=.,"'{SEPARATOR}/°º*|>()-]{{1,6}} ){{0,4}}"""
 _NUMBER = r"""(?P<number> (?:[A-Z]{1,4}[ ./-]?)? \d [0-9A-Z]{0,15}
     (?: [ ./-] (?=[A-Z]{0,3}\d) [0-9A-Z]{1,12} ){0,4} ) (?![A-Za-z0-9])"""
 
-_RECORD_WORDS = r"""(?: mrn (?![a-z]) | medical[ _-]?rec(?:ord)? | patient[ _-]?(?:id|no|nr|num\w{0,3}|ref\w{0,6}|record)
+_RECORD_WORDS = r"""(?: mrn (?![a-z]) | medical[ _-]?rec(?:ord)?
+        | patient[ _-]?(?:id|no|nr|num\w{0,3}|ref\w{0,6}|record)
     | patienten(?:nummer|nr|[ _-]?id|akte) | \bfall(?:nummer|nr) | krankenakte
     | hospital[ _-]?(?:no|num\w{0,3}|id) | health[ _-]?record | chart[ _-]?(?:no|num\w{0,3}|id)
-    | dossier[ ](?:m[eé]dical|patient) | num[eé]ro[ ](?:de[ ])?(?:dossier|patient) | (?<![a-z]) ipp (?![a-z])
-    | historia[ ]cl[ií]nica | (?<![a-z]) nhc (?![a-z]) | n[uú]mero[ ](?:de[ ])?paciente | expediente[ ](?:m[eé]dico|cl[ií]nico)
+    | dossier[ ](?:m[eé]dical|patient) | num[eé]ro[ ](?:de[ ])?(?:dossier|patient)
+        | (?<![a-z]) ipp (?![a-z])
+    | historia[ ]cl[ií]nica | (?<![a-z]) nhc (?![a-z]) | n[uú]mero[ ](?:de[ ])?paciente
+        | expediente[ ](?:m[eé]dico|cl[ií]nico)
     | cartella[ ]clinica | numero[ ](?:di[ ])?(?:paziente|cartella)
     | pati[eë]nt(?:en)?(?:nummer|nr) | dossiernummer )"""
-_INSURANCE_WORDS = r"""(?: health[ _-]?(?:insurance|plan|card|cover\w{0,3}) | medical[ _-]?(?:insurance|aid)
-    | (?:insurance|insured|subscriber|beneficiary|medicaid|medicare|\bhicn|\bmbi)[ _-]?(?:member|policy|card|claim|plan|id|no|num\w{0,3})?
+_INSURANCE_WORDS = r"""(?: health[ _-]?(?:insurance|plan|card|cover\w{0,3})
+        | medical[ _-]?(?:insurance|aid)
+    | (?:insurance|insured|subscriber|beneficiary|medicaid|medicare|\bhicn
+        |\bmbi)[ _-]?(?:member|policy|card|claim|plan|id|no|num\w{0,3})?
     | (?:member|policy)[ _-]?(?:id|no|num\w{0,3})(?=.{0,40}(?:insur|health|medic))
-    | krankenvers\w{0,20} | versicherten?(?:nummer|nr|[ _-]?id) | kranken(?:kasse|kassen)\w{0,8} | \b kvnr
+    | krankenvers\w{0,20} | versicherten?(?:nummer|nr|[ _-]?id)
+        | kranken(?:kasse|kassen)\w{0,8} | \b kvnr
     | carte[ ]vitale | assurance[ ]maladie | mutuelle | tarjeta[ ]sanitaria | seguridad[ ]social
-    | seguro[ ](?:m[eé]dico|de[ ]salud) | tessera[ ]sanitaria | zorgverzekering\w{0,8} | \b ehic )"""
-_DIAGNOSIS_WORDS = r"""(?: (?<![a-z]) icd (?:[ _-]?(?:9|10|11))? (?:[ _-]?(?:cm|gm|code\w?))? | diagnos[eiít]\w{0,5}
+    | seguro[ ](?:m[eé]dico|de[ ]salud) | tessera[ ]sanitaria | zorgverzekering\w{0,8}
+        | \b ehic )"""
+_DIAGNOSIS_WORDS = r"""(?: (?<![a-z]) icd (?:[ _-]?(?:9|10|11))? (?:[ _-]?(?:cm|gm|code\w?))?
+        | diagnos[eiít]\w{0,5}
     | (?<![a-z]) dx (?![a-z]) | (?<![a-z]) diag (?![a-z]) )"""
 
 _RECORD = compile_text(_RECORD_WORDS + _BETWEEN + _NUMBER, re.IGNORECASE)
@@ -49,7 +58,8 @@ _INSURANCE = compile_text(_INSURANCE_WORDS + _BETWEEN + _NUMBER, re.IGNORECASE)
 _DIAGNOSIS = compile_text(
     _DIAGNOSIS_WORDS
     + rf"""[\s:#=.,"'{SEPARATOR}()\[\]-]{{0,6}}
-      (?: (?:code|is|ist|est|of|with|as|coded|value|primary|secondary)\b [\s:#="'{SEPARATOR}()-]{{1,4}} ){{0,3}}
+      (?: (?:code|is|ist|est|of|with|as|coded|value|primary|secondary)\b
+        [\s:#="'{SEPARATOR}()-]{{1,4}} ){{0,3}}
       (?P<number> [A-TV-Z]\d[0-9A-Z](?:\.[0-9A-Z]{{1,4}})? ) (?![A-Za-z0-9])""",
     re.IGNORECASE,
 )
@@ -101,11 +111,13 @@ _KVNR = compile_text(
     r"(?<![A-Za-z0-9]) [A-Z] [ ]? \d{3} [ ]? \d{3} [ ]? \d{3} (?![A-Za-z0-9]|\.\d)"
 )
 _KVNR_WORDS = compile_text(
-    r"(?: versicher | kranken | \b kv | \b gkv | gesundheit | \b kasse | insur | health ) [^\n]{0,40} \Z",
+    r"(?: versicher | kranken | \b kv | \b gkv | gesundheit | \b kasse | insur | health )"
+    r" [^\n]{0,40} \Z",
     re.IGNORECASE,
 )
 _MBI = compile_text(
-    r"""(?<![A-Za-z0-9]) [1-9][AC-HJKMNP-RT-Y][AC-HJKMNP-RT-Y0-9]\d - [AC-HJKMNP-RT-Y][AC-HJKMNP-RT-Y0-9]\d
+    r"""(?<![A-Za-z0-9]) [1-9][AC-HJKMNP-RT-Y][AC-HJKMNP-RT-Y0-9]\d -
+        [AC-HJKMNP-RT-Y][AC-HJKMNP-RT-Y0-9]\d
         - [AC-HJKMNP-RT-Y]{2}\d{2} (?![A-Za-z0-9])"""
 )
 
@@ -145,19 +157,25 @@ RECOGNIZERS = (
         "medical.record_number",
         "MEDICAL_RECORD_NUMBER",
         _RECORD,
-        r"mrn|medical[ _-]?rec|patient[ _-]?(?:id|no|nr|num|ref|record)|patienten(?:n|[ _-]?id|akte)"
+        r"mrn|medical[ _-]?rec|patient[ _-]?(?:id|no|nr|num|ref|record)|patienten(?:n|[ _-]?id"
+        r"|akte)"
         r"|\bfall(?:nummer|nr)|krankenakte|hospital[ _-]?(?:no|num|id)|health[ _-]?record"
-        r"|chart[ _-]?(?:no|num|id)|dossier (?:m.{1,2}dical|patient)|num.{1,2}ro (?:de )?(?:dossier|paci|patient)"
-        r"|[^a-z](?:ipp|nhc)[^a-z]|historia cl|expediente (?:m|cl)|cartella clin|numero (?:di )?(?:paz|cart)"
+        r"|chart[ _-]?(?:no|num|id)|dossier (?:m.{1,2}dical|patient)|num.{1,2}ro (?:de"
+        r" )?(?:dossier|paci|patient)"
+        r"|[^a-z](?:ipp|nhc)[^a-z]|historia cl|expediente (?:m|cl)|cartella clin|numero (?:di"
+        r" )?(?:paz|cart)"
         r"|pati.{1,2}nt(?:en)?(?:nummer|nr)|dossiernummer",
     ),
     _recognizer(
         "medical.insurance_number",
         "HEALTH_INSURANCE_NUMBER",
         _INSURANCE,
-        r"health[ _-]?(?:insurance|plan|card|cover)|medical[ _-]?(?:insurance|aid)|insurance|insured"
-        r"|subscriber|beneficiary|medicaid|medicare|\bhicn|\bmbi|(?:member|policy)[ _-]?(?:id|no|num)"
-        r"|krankenvers|versicherten?(?:n|[ _-]?id)|krankenkasse|\bkvnr|carte vitale|assurance maladie"
+        r"health[ _-]?(?:insurance|plan|card|cover)|medical[ _-]?(?:insurance|aid)|insurance"
+        r"|insured"
+        r"|subscriber|beneficiary|medicaid|medicare|\bhicn|\bmbi|(?:member|policy)[ _-]?(?:id"
+        r"|no|num)"
+        r"|krankenvers|versicherten?(?:n|[ _-]?id)|krankenkasse|\bkvnr|carte vitale|assurance"
+        r" maladie"
         r"|mutuelle|tarjeta sanitaria|seguridad social|seguro (?:m|de salud)|tessera sanitaria"
         r"|zorgverzekering|\behic",
     ),

@@ -22,12 +22,14 @@ _US_SSN = compile_text(
 )
 _NINE = compile_text(r"(?<![\w.,+/-]) (?!000|666|9) \d{3} [ ]? \d{2} [ ]? \d{4} (?! \w | [.,-]\d )")
 _SSN_WORDS = compile_text(
-    r"(?: ssn (?![a-z]) | social[ _-]?sec | soc[. ]{1,2}sec | taxpayer | (?<![a-z]) i?tin (?![a-z]) )"
+    r"(?: ssn (?![a-z]) | social[ _-]?sec | soc[. ]{1,2}sec | taxpayer | (?<![a-z]) i?tin"
+    r" (?![a-z]) )"
     r"",
     re.IGNORECASE,
 )
 _UK_NINO = compile_text(
-    r"""(?<![A-Za-z0-9]) (?!BG|GB|KN|NK|NT|TN|ZZ) (?: QQ | [A-CEGHJ-PR-TW-Z] [ ]? [A-CEGHJ-NPR-TW-Z] )
+    r"""(?<![A-Za-z0-9]) (?!BG|GB|KN|NK|NT|TN|ZZ) (?: QQ
+        | [A-CEGHJ-PR-TW-Z] [ ]? [A-CEGHJ-NPR-TW-Z] )
         ([ .-]?) \d{2} \1 \d{2} \1 \d{2} [ .-]? [A-D] (?![A-Za-z0-9])""",
     re.IGNORECASE,
 )
@@ -38,11 +40,13 @@ _DE_TAX = compile_text(
     r"(?<![\w.,+-]) [1-9]\d ([ ./-]?) \d{3} \1 \d{3} \1 \d{3} (?! \w | [.,-]\d )"
 )
 _ES_DNI = compile_text(
-    r"(?<![A-Za-z0-9.,]) (?: \d{8} | \d{2}[. ]\d{3}[. ]\d{3} ) [ ./-]? [A-HJ-NP-TV-Z] (?![A-Za-z0-9])",
+    r"(?<![A-Za-z0-9.,]) (?: \d{8} | \d{2}[. ]\d{3}[. ]\d{3} ) [ ./-]? [A-HJ-NP-TV-Z]"
+    r" (?![A-Za-z0-9])",
     re.IGNORECASE,
 )
 _ES_NIE = compile_text(
-    r"(?<![A-Za-z0-9]) [XYZ] [ .-]? (?: \d{7} | \d[. ]\d{3}[. ]\d{3} ) [ ./-]? [A-HJ-NP-TV-Z] (?![A-Za-z0-9])",
+    r"(?<![A-Za-z0-9]) [XYZ] [ .-]? (?: \d{7} | \d[. ]\d{3}[. ]\d{3} ) [ ./-]? [A-HJ-NP-TV-Z]"
+    r" (?![A-Za-z0-9])",
     re.IGNORECASE,
 )
 _IT_CODE = compile_text(

@@ -43,7 +43,8 @@ def _find_ipv4(text: str, start: int, end: int) -> Iterator[Span]:
 
 
 _IPV6 = compile_text(
-    rf"(?<![\w:.]) (?: [0-9a-f]{{0,4}}: ){{2,7}} (?: (?:{_OCTET}\.){{3}}{_OCTET} | [0-9a-f]{{0,4}} ) (?![\w:]|\.\d)",
+    rf"(?<![\w:.]) (?: [0-9a-f]{{0,4}}: ){{2,7}} (?: (?:{_OCTET}\.){{3}}{_OCTET} |"
+    rf" [0-9a-f]{{0,4}} ) (?![\w:]|\.\d)",
     re.IGNORECASE,
 )
 
@@ -72,7 +73,8 @@ def _find_ipv6(text: str, start: int, end: int) -> Iterator[Span]:
 
 
 _MAC = compile_text(
-    r"""(?<![\w:-]) (?: [0-9a-f]{2} (?P<s>[:-]) [0-9a-f]{2} (?: (?P=s)[0-9a-f]{2} ){4} (?![\w]|[:-][0-9a-f])
+    r"""(?<![\w:-]) (?: [0-9a-f]{2} (?P<s>[:-]) [0-9a-f]{2} (?: (?P=s)[0-9a-f]{2} ){4}
+        (?![\w]|[:-][0-9a-f])
       | [0-9a-f]{4}\.[0-9a-f]{4}\.[0-9a-f]{4} (?![\w]|\.\w) )""",
     re.IGNORECASE,
 )

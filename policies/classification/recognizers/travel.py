@@ -58,12 +58,14 @@ def _find(text: str, start: int, end: int) -> Iterator[Span]:
 
 
 _NUMBER = compile_text(
-    rf"""\b(?: passport | passeport | passaporto | pasaporte | paspoort | reisepass
-            | driv(?:er|ing)[ '’_-]{{0,2}}s?[ _-]{{0,2}}licen[cs]e | f[uü]hrerschein
+    rf"""(?<![A-Z0-9])(?: passport | passeport | passaporto | pasaporte | paspoort | reisepass
+            | driv(?:er|ing)[ '\u2019_-]{{0,2}}s?[ _-]{{0,2}}licen[cs]e | f[uü]hrerschein
             | personalausweis | id[ _-]?card | carte[ ]d.identit[ée] | identity[ ]card )
         (?: [ _-]?(?:number|num|no|nr|n[°º]|id|nummer|num[eé]ro|n[uú]mero)\b )?
-        [\s:#=.,"'{SEPARATOR}°º()-]{{0,6}} (?: (?:is|ist|est|es|number|no|nr|value)\b [\s:#."'{SEPARATOR}]{{1,4}} ){{0,2}}
-        (?P<number> (?=[A-Z]{{0,3}}[0-9]) (?=[A-Z0-9]{{0,8}}\d) [A-Z0-9]{{6,14}} ) (?![A-Za-z0-9])""",
+        [\s:#=.,"'{SEPARATOR}°º()-]{{0,6}} (?: (?:is|ist|est|es|number|no|nr|value)\b
+        [\s:#."'{SEPARATOR}]{{1,4}} ){{0,2}}
+        (?P<number> (?=[A-Z]{{0,3}}[0-9]) (?=[A-Z0-9]{{0,8}}\d) [A-Z0-9]{{6,14}} )
+        (?![A-Za-z0-9])""",
     re.IGNORECASE,
 )
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TextIO
 
 from django.core.management.base import BaseCommand, CommandError
+from typing_extensions import override
 
 from policies.classification.analyser import Analyser
 from policies.classification.evaluate import (
@@ -22,6 +23,7 @@ from policies.classification.evaluate import (
     parse_object,
     read_examples,
     report,
+    text_of,
 )
 from policies.classification.findings import Analysis
 from policies.engine.labels import Label, Taxonomy
@@ -68,9 +70,7 @@ def scan_lines(
             continue
         try:
             entry = parse_object(line)
-            text = entry.get("text")
-            if not isinstance(text, str):
-                raise BadLine("`text` must be a string")
+            text = text_of(entry)
         except BadLine as error:
             yield "", f"line {number}: {error}"
         else:
@@ -112,6 +112,7 @@ class Command(BaseCommand):
     requires_system_checks = ()
     requires_migrations_checks = False
 
+    @override
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         """Declare `scan` and `evaluate FILE`."""
         commands = parser.add_subparsers(dest="action", required=True)
@@ -130,6 +131,7 @@ class Command(BaseCommand):
             help='a line each: {"text", "findings": [{"class", "start", "end"}]}',
         )
 
+    @override
     def handle(self, *_args: object, **options: object) -> None:
         """Run one of the two; exits with 2 after bad input."""
         if options["action"] == "scan":
