@@ -15,6 +15,8 @@ from pathlib import Path
 
 GATEWAY_CORE = 0
 LOAD_CORE = 1  # the upstream and the load generator share it
+# Each becomes the next, with the same pid. Should the bench be killed, the child ends too.
+_WRAPPER = ("/usr/bin/setpriv", "--pdeathsig", "TERM", "/usr/bin/taskset", "--cpu-list")
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
@@ -41,7 +43,7 @@ class Child:
         self.log = log
         with log.open("ab") as output:
             self._process = subprocess.Popen(  # noqa: S603 - our own command lines
-                ["/usr/bin/taskset", "-c", str(core), *command],  # becomes the command: same pid
+                [*_WRAPPER, str(core), *command],
                 cwd=cwd,
                 env=child_environment(home=cwd, extra=environment),
                 stdin=subprocess.DEVNULL,

@@ -22,6 +22,7 @@ from bench.children import LOAD_CORE
 from bench.gateways import start_upstream
 from bench.load import Load, run_load
 from bench.sluice_gateway import start_sluice
+from bench.wire import MODEL, SLOW_MODEL
 
 _INSIDE = "--inside"
 _BEGIN, _END = signal.SIGUSR1, signal.SIGUSR2
@@ -59,6 +60,7 @@ async def _profile(given: argparse.Namespace, output: Path, folder: Path) -> int
                     requests=given.requests,
                     prompt_chars=given.prompt_chars,
                     chunks=given.chunks,
+                    model=given.model,
                 ),
             )
             os.kill(web.pid, _END)
@@ -89,6 +91,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--clients", type=int, default=32)
     parser.add_argument("--prompt-chars", type=int, default=400)
     parser.add_argument("--chunks", type=int, default=0, help="streamed chunks; 0: not streamed")
+    parser.add_argument("--model", default=MODEL, choices=[MODEL, SLOW_MODEL])
     parser.add_argument("--lines", type=int, default=45, help="functions to print")
     parser.add_argument("--keep", type=Path, help="also write the raw profile here")
     return parser.parse_args()

@@ -32,6 +32,8 @@ class ModelServer:
         self.log = folder / f"{name}.log"
         positions, chat = ("512", True) if model == "llama" else ("128", False)
         command = [
+            # Should the tests be killed, it ends too.
+            *("/usr/bin/setpriv", "--pdeathsig", "TERM"),
             *(str(VENV / "bin/vllm"), "serve", str(MODELS / model)),
             *("--served-model-name", self.model, "--host", "127.0.0.1", "--port", str(port)),
             *("--dtype", "float32", "--enforce-eager", "--max-model-len", positions),
