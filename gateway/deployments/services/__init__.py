@@ -3,6 +3,7 @@ owns the transaction and writes the audit event in it."""
 
 from gateway.deployments.services.aliases import add_grant, remove_alias, remove_grant, set_alias
 from gateway.deployments.services.egress import resume_egress, stop_egress
+from gateway.deployments.services.proposals import confirm_proposal, propose
 from gateway.deployments.services.registry import (
     change_deployment,
     create_deployment,
@@ -15,7 +16,9 @@ __all__ = [
     "SecondPersonNeeded",
     "add_grant",
     "change_deployment",
+    "confirm_proposal",
     "create_deployment",
+    "propose",
     "remove_alias",
     "remove_deployment",
     "remove_grant",

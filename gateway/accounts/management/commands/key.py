@@ -3,7 +3,7 @@
 from argparse import ArgumentParser
 from typing import Any
 
-from django.core.exceptions import ValidationError
+from django.core.exceptions import PermissionDenied, ValidationError
 from django.core.management.base import BaseCommand, CommandError
 from django.utils.dateparse import parse_datetime
 from typing_extensions import override
@@ -52,7 +52,7 @@ class Command(BaseCommand):
                     self._list(project(options["project"]))
         except ValidationError as error:
             raise CommandError(" ".join(error.messages)) from error
-        except ValueError as error:
+        except (PermissionDenied, ValueError) as error:
             raise CommandError(str(error)) from error
 
     def _create(self, options: dict[str, Any]) -> None:

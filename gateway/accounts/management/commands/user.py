@@ -5,7 +5,7 @@ import sys
 from argparse import ArgumentParser
 from typing import Any
 
-from django.core.exceptions import ValidationError
+from django.core.exceptions import PermissionDenied, ValidationError
 from django.core.management.base import BaseCommand, CommandError
 from typing_extensions import override
 
@@ -48,22 +48,27 @@ class Command(BaseCommand):
             return
         if not email:
             raise CommandError("say whose account: an e-mail address")
-        by, role = acting(options["by"]), OrganisationRole(options["role"])
         try:
-            match action:
-                case "add":
-                    create_user(by=by, email=email, name=options["name"], role=role)
-                case "password":
-                    set_password(by=by, user=person(email), password=_password())
-                case "role":
-                    change_user_role(by=by, user=person(email), role=role)
-                case "deactivate":
-                    deactivate_user(by=by, user=person(email))
-                case "reactivate":
-                    reactivate_user(by=by, user=person(email))
+            self._act(action, email, options)
         except ValidationError as error:
             raise CommandError(" ".join(error.messages)) from error
+        except PermissionDenied as error:
+            raise CommandError(str(error)) from error
         self.stdout.write("done")
+
+    def _act(self, action: str, email: str, options: dict[str, Any]) -> None:
+        by, role = acting(options["by"]), OrganisationRole(options["role"])
+        match action:
+            case "add":
+                create_user(by=by, email=email, name=options["name"], role=role)
+            case "password":
+                set_password(by=by, user=person(email), password=_password())
+            case "role":
+                change_user_role(by=by, user=person(email), role=role)
+            case "deactivate":
+                deactivate_user(by=by, user=person(email))
+            case "reactivate":
+                reactivate_user(by=by, user=person(email))
 
 
 def _password() -> str:

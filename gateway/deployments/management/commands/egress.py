@@ -3,7 +3,8 @@
 from argparse import ArgumentParser
 from typing import Any
 
-from django.core.management.base import BaseCommand
+from django.core.exceptions import PermissionDenied
+from django.core.management.base import BaseCommand, CommandError
 from typing_extensions import override
 
 from gateway.accounts.console import acting
@@ -24,9 +25,12 @@ class Command(BaseCommand):
 
     @override
     def handle(self, *args: Any, **options: Any) -> None:
-        if options["action"] == "stop":
-            stop_egress(by=acting(options["by"]), reason=options["reason"])
-        elif options["action"] == "resume":
-            resume_egress(by=acting(options["by"]), reason=options["reason"])
+        try:
+            if options["action"] == "stop":
+                stop_egress(by=acting(options["by"]), reason=options["reason"])
+            elif options["action"] == "resume":
+                resume_egress(by=acting(options["by"]), reason=options["reason"])
+        except PermissionDenied as error:
+            raise CommandError(str(error)) from error
         stopped = Organisation.load().egress_stopped
         self.stdout.write("egress is stopped" if stopped else "egress is open")

@@ -1,0 +1,68 @@
+"""People and keys on the command line."""
+
+import io
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from gateway.accounts.models import APIKey, ServiceAccount, User
+from gateway.accounts.roles import Role
+from gateway.accounts.services import digest_of
+from tests.support.world import project_with
+
+pytestmark = pytest.mark.django_db
+
+
+def run(*arguments: str) -> str:
+    out = io.StringIO()
+    call_command(*arguments, stdout=out)
+    return out.getvalue()
+
+
+def test_a_person_is_added_gets_a_password_and_a_role(monkeypatch: pytest.MonkeyPatch) -> None:
+    run("user", "add", "ada@sluice.example", "--name", "Ada")
+    monkeypatch.setattr("sys.stdin", io.StringIO("correct-horse-battery\n"))
+    run("user", "password", "ada@sluice.example")
+    run("user", "role", "ada@sluice.example", "--role", "admin")
+    assert User.objects.get().check_password("correct-horse-battery")
+    assert run("user", "list") == "ada@sluice.example admin\n"
+
+
+def test_what_is_wrong_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(CommandError, match="nobody has"):
+        run("user", "deactivate", "ada@sluice.example")
+    run("user", "add", "ada@sluice.example")
+    monkeypatch.setattr("sys.stdin", io.StringIO("short\n"))
+    with pytest.raises(CommandError, match="too short"):
+        run("user", "password", "ada@sluice.example")
+    with pytest.raises(CommandError, match="no project"):
+        run("key", "create", "k", "--project", "x", "--user", "ada@sluice.example")
+
+
+def test_a_key_is_made_shown_listed_and_revoked() -> None:
+    project_with("a", ada=Role.MEMBER)
+    text = run("key", "create", "laptop", "--project", "a", "--user", "ada@a.example").strip()
+    key = APIKey.objects.get()
+    assert key.digest == digest_of(text)
+    assert run("key", "list", "--project", "a") == f"{key.prefix} laptop ada valid\n"
+    run("key", "revoke", key.prefix, "--reason", "lost")
+    assert run("key", "list", "--project", "a") == f"{key.prefix} laptop ada revoked\n"
+
+
+def test_a_key_of_a_service_account_makes_the_account() -> None:
+    project_with("a")
+    run("key", "create", "k", "--project", "a", "--service", "robot", "--floor", "confidential")
+    assert ServiceAccount.objects.get().name == "robot"
+    assert APIKey.objects.get().floor_sensitivity == "confidential"
+    with pytest.raises(CommandError, match="unknown sensitivity"):
+        run("key", "create", "k", "--project", "a", "--service", "robot", "--floor", "intern")
+
+
+def test_a_command_acts_with_the_rights_of_the_person_that_is_named() -> None:
+    project_with("a", ada=Role.MEMBER, bob=Role.MEMBER)
+    with pytest.raises(CommandError, match="role editor"):
+        run(
+            *("key", "create", "k", "--project", "a"),
+            *("--user", "ada@a.example", "--by", "bob@a.example"),
+        )
+    assert not APIKey.objects.exists()

@@ -1,0 +1,129 @@
+"""Publishing: nothing takes effect that does not hold, and what took effect stays readable."""
+
+import pytest
+from django.core.exceptions import PermissionDenied
+
+from gateway.accounts.models import ControlVersion
+from gateway.accounts.roles import OrganisationRole, Role
+from gateway.accounts.services import add_member
+from gateway.audit.models import AuditEvent
+from policies.engine.document import DocumentError
+from policies.models import Immutable, PolicyRevision
+from policies.services import current_revision, publish, validate
+from policies.services.word_lists import set_word_list
+from tests.support.world import SETUP, World, make_world, person, project_with
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def world() -> World:
+    return make_world()
+
+
+def document(*rules: object, **more: object) -> dict[str, object]:
+    return {"kind": "project-policy", "project": "research", "rules": list(rules), **more}
+
+
+PREFER = {"id": "first", "then": {"prefer": ["llama"]}}
+
+
+def test_a_revision_is_numbered_and_records_who_and_why(world: World) -> None:
+    first = publish(by=world.owner, project=world.project, document=document(), reason="begin")
+    second = publish(by=world.owner, project=world.project, document=document(PREFER))
+    assert (first.number, second.number) == (1, 2)
+    assert (first.author, first.reason) == (f"user:{world.owner.pk}", "begin")
+    assert current_revision(world.project) == second
+    event = AuditEvent.objects.filter(type="policy.published").latest("seq")
+    assert event.details["previous"] == first.hash
+    assert event.details["rules"] == ["first"]
+
+
+def test_publishing_the_same_again_changes_nothing(world: World) -> None:
+    first = publish(by=SETUP, project=world.project, document=document(PREFER))
+    version = ControlVersion.objects.get().version
+    assert publish(by=SETUP, project=world.project, document=document(PREFER)) == first
+    assert ControlVersion.objects.get().version == version
+
+
+def test_a_revision_never_changes(world: World) -> None:
+    revision = publish(by=SETUP, project=world.project, document=document())
+    revision.document = {}
+    with pytest.raises(Immutable):
+        revision.save()
+    with pytest.raises(Immutable):
+        revision.delete()
+    with pytest.raises(Immutable):
+        PolicyRevision.objects.all().delete()
+    with pytest.raises(Immutable):
+        PolicyRevision.objects.update(document={})
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        document({"id": "x", "then": {"prefer": ["lama"]}}),
+        document({"id": "x", "when": {"group": "doctors"}, "then": {"deny": True}}),
+        document({"id": "x", "when": {"data_class": "CODENAMES"}, "then": {"deny": True}}),
+        document(project="other"),
+        document(kind="organisation-policy"),
+        document(florr="internal"),
+        {},
+    ],
+)
+def test_what_does_not_hold_is_not_published(world: World, wrong: dict[str, object]) -> None:
+    with pytest.raises(DocumentError):
+        validate(wrong, project=world.project)
+    with pytest.raises(DocumentError):
+        publish(by=SETUP, project=world.project, document=wrong)
+    assert current_revision(world.project) is None
+
+
+def test_a_word_list_gives_its_data_class_to_rules(world: World) -> None:
+    set_word_list(
+        by=world.owner, project=world.project, name="codenames", category="legal", words=["x"]
+    )
+    rule = {"id": "x", "when": {"data_class": "CODENAMES"}, "then": {"deny": True}}
+    assert publish(by=SETUP, project=world.project, document=document(rule)).number == 1
+
+
+def test_a_category_of_the_organisation_is_known_to_projects(world: World) -> None:
+    rule = {"id": "x", "when": {"category": "export_control"}, "then": {"deny": True}}
+    with pytest.raises(DocumentError):
+        publish(by=SETUP, project=world.project, document=document(rule))
+    organisation = {"kind": "organisation-policy", "categories": {"export_control": "restricted"}}
+    publish(by=SETUP, project=None, document=organisation)
+    publish(by=SETUP, project=world.project, document=document(rule))
+    # Taking it away again would leave the project's rule without a meaning.
+    with pytest.raises(DocumentError, match="research"):
+        publish(by=SETUP, project=None, document={"kind": "organisation-policy"})
+
+
+@pytest.mark.parametrize(
+    ("role", "allowed"),
+    [(Role.OWNER, True), (Role.EDITOR, True), (Role.MEMBER, False), (Role.AUDITOR, False)],
+)
+def test_editors_publish_for_their_project_alone(world: World, role: Role, allowed: bool) -> None:
+    ada = person("ada@sluice.example")
+    add_member(by=SETUP, project=world.project, user=ada, role=role)
+    other, _ = project_with("other")
+    if allowed:
+        publish(by=ada, project=world.project, document=document())
+    else:
+        with pytest.raises(PermissionDenied):
+            publish(by=ada, project=world.project, document=document())
+    for project, wanted in (
+        (other, {"kind": "project-policy", "project": "other"}),
+        (None, {"kind": "organisation-policy"}),
+    ):
+        with pytest.raises(PermissionDenied):
+            publish(by=ada, project=project, document=wanted)
+
+
+def test_the_organisations_policy_is_published_by_admins(world: World) -> None:
+    approver = person("bob@sluice.example", OrganisationRole.APPROVER)
+    wanted = {"kind": "organisation-policy"}
+    with pytest.raises(PermissionDenied):
+        publish(by=approver, project=None, document=wanted)
+    publish(by=world.admin, project=None, document=wanted)
+    assert current_revision(None) is not None
