@@ -16,4 +16,4 @@ ENV PATH=/srv/venv/bin:$PATH SLUICE_VAR=/var/lib/sluice PYTHONUNBUFFERED=1
 USER sluice
 VOLUME /var/lib/sluice
 EXPOSE 8000
-CMD ["uvicorn", "gateway.asgi:application", "--host", "0.0.0.0", "--port", "8000", "--loop", "uvloop", "--http", "httptools", "--no-access-log", "--no-server-header"]
+CMD ["uvicorn", "gateway.asgi:application", "--host", "0.0.0.0", "--port", "8000", "--loop", "uvloop", "--http", "httptools", "--no-access-log", "--no-server-header", "--no-proxy-headers"]

@@ -4,6 +4,7 @@ A Django async view costs ten to thirty times the CPU of the lean application, s
 enters Django's stack.
 """
 
+import gc
 import os
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
@@ -42,11 +43,21 @@ async def application(scope: Scope, receive: Receive, send: Send) -> None:
         await _django(scope, receive, send)  # type: ignore[arg-type]
 
 
+def _spare_the_collector() -> None:
+    """What was loaded at start lives as long as the process: never look through it again, and
+    look at new objects after some hundred requests rather than after two. Requests leave no
+    cycles behind but for exceptions, so memory stays flat."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 20)
+
+
 async def _lifespan(receive: Receive, send: Send) -> None:
     while True:
         message = await receive()
         if message["type"] == "lifespan.startup":
             await runtime.start(role="web")
+            _spare_the_collector()
             await send({"type": "lifespan.startup.complete"})
         elif message["type"] == "lifespan.shutdown":
             await runtime.stop()

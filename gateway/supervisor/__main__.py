@@ -106,7 +106,7 @@ def web_command() -> list[str]:
         *[PYTHON, "-m", "uvicorn", "gateway.asgi:application"],
         *["--host", settings.HOST, "--port", str(settings.PORT)],
         *["--loop", "uvloop", "--http", "httptools", "--lifespan", "on"],
-        *["--no-access-log", "--no-server-header", "--log-level", "warning"],
+        *["--no-access-log", "--no-server-header", "--no-proxy-headers", "--log-level", "warning"],
         *["--timeout-keep-alive", "30", "--timeout-graceful-shutdown", "5"],
     ]
 
