@@ -86,6 +86,8 @@ SNAPSHOT_POLL = timedelta(milliseconds=250)
 JOURNAL_DIR = VAR_DIR / "journal"
 MAX_BODY_BYTES = int(os.environ.get("SLUICE_MAX_BODY_BYTES", str(20 * 1024 * 1024)))
 CONFIG_FILE = Path(os.environ["SLUICE_CONFIG"]) if os.environ.get("SLUICE_CONFIG") else None
+# A long chat is sent whole with each message.
+DATA_UPLOAD_MAX_MEMORY_SIZE = MAX_BODY_BYTES
 # Vendors whose key stands in the environment are proposals, disabled until confirmed.
 VENDOR_KEYS = {
     vendor: os.environ[name]

@@ -41,8 +41,10 @@ def models_of(project: Project) -> tuple[ModelCard, ...]:
 
 def preview(principal: Principal, draft: Draft) -> dict[str, object]:
     """Where the draft would go now, and why. Nothing is sent, stored or journalled."""
-    snapshot, _ = runtime.gateway().fresh_snapshot()
-    return explain_request(snapshot, principal, Endpoint.CHAT_COMPLETIONS, request_body(draft), "")
+    snapshot, age_s = runtime.gateway().fresh_snapshot()
+    return explain_request(
+        snapshot, principal, Endpoint.CHAT_COMPLETIONS, request_body(draft), age_s=age_s
+    )
 
 
 async def send(principal: Principal, draft: Draft) -> Reply:

@@ -4,15 +4,13 @@ INVARIANT: destinations come from the permit. Before each attempt the permit's e
 switch that stops what leaves on_prem are looked at again.
 """
 
-from collections.abc import AsyncIterator
-
 from gateway.inference.exchange import Decided, Header, Inbound, Reply
+from gateway.inference.relay import Relay
 from gateway.inference.surroundings import Surroundings
-from gateway.inference.trace import CLIENT_CLOSED, Trace
+from gateway.inference.trace import Trace
 from gateway.protocol.answers import (
     EventTooLong,
     StreamReader,
-    error_event,
     read_error,
     read_head,
 )
@@ -25,7 +23,7 @@ from gateway.protocol.errors import (
 from gateway.protocol.forwarding import body_for
 from gateway.protocol.json_tree import encode
 from gateway.protocol.requests import PATHS
-from gateway.providers.calls import Answer, Call, Destination, ProviderError, UpstreamClosed
+from gateway.providers.calls import Answer, Call, Destination, ProviderError
 from policies.engine.facts import Zone
 from policies.engine.permit import Candidate
 
@@ -168,9 +166,11 @@ class Attempts:
                 (b"x-sluice-zone", candidate.zone.value.encode()),
                 (b"x-sluice-masked", b"%d" % candidate.masked),
             ]
+            if len(trace.attempts) > 1:
+                headers.append((b"x-sluice-attempts", attempts_header(trace.attempts)))
             if not request.stream:
                 return await self._whole(answer, headers)
-            reply = await self._begin_stream(answer, headers, candidate.deployment)
+            reply = await self._begin_stream(answer, headers)
             handed_over = True
             return reply
         finally:
@@ -188,7 +188,7 @@ class Attempts:
         headers.append((b"content-length", b"%d" % len(body)))
         return Reply(status=200, headers=headers, body=body)
 
-    async def _begin_stream(self, answer: Answer, headers: list[Header], name: str) -> Reply:
+    async def _begin_stream(self, answer: Answer, headers: list[Header]) -> Reply:
         """Wait for the first event, so that a stream that dies before it can go elsewhere."""
         if not answer.headers.get("content-type", "").startswith("text/event-stream"):
             raise _NextPlease("not_a_stream")
@@ -207,52 +207,17 @@ class Attempts:
         return Reply(
             status=200,
             headers=headers,
-            stream=self._relay(answer, chunks, reader, first, name),
+            stream=Relay(self._gateway, self._trace, answer, chunks, reader, first),
         )
 
-    async def _relay(
-        self,
-        answer: Answer,
-        chunks: AsyncIterator[bytes],
-        reader: StreamReader,
-        first: bytes,
-        name: str,
-    ) -> AsyncIterator[bytes]:
-        """Pass whole events on as they come. After the first byte a failure is an error event."""
-        trace, gateway = self._trace, self._gateway
-        status, error = CLIENT_CLOSED, "client_closed"
-        sent = 0
-        try:
-            block = first
-            try:
-                while True:
-                    if block:
-                        sent += len(block)
-                        yield block
-                    block = reader.feed(await anext(chunks))
-            except StopAsyncIteration:
-                if not reader.ended_well:
-                    raise UpstreamClosed(
-                        "the stream ended without [DONE]", after_first_byte=True
-                    ) from None
-            status, error = 200, "upstream_error" if reader.failed else ""
-            if not reader.done:
-                yield b"data: [DONE]\n\n"
-        except (ProviderError, EventTooLong) as failure:
-            status, error = 200, getattr(failure, "code", "protocol_error")
-            gateway.router.failed(name, now_s=gateway.monotonic())
-            broken = NoDeploymentAvailable(
-                "The model server broke off in the middle of its answer. What was sent so far is "
-                "incomplete."
-            )
-            broken.code = "upstream_interrupted"
-            yield error_event(broken.body())
-        finally:
-            gateway.router.ended(name)
-            trace.attempts[-1][2] = error or "ok"
-            trace.model, trace.usage, trace.bytes_out = reader.model, reader.usage, sent
-            gateway.finish(trace, status=status, error=error)
-            await answer.aclose()
+
+def attempts_header(attempts: list[list[str]]) -> bytes:
+    """`claude cloud http_500, llama on_prem`: who was sent the request, in order, and how each
+    failed. Whoever served stands last."""
+    return ", ".join(
+        " ".join(attempt if attempt[2] not in {"ok", "unfinished"} else attempt[:2])
+        for attempt in attempts
+    ).encode()
 
 
 async def _refusal(answer: Answer) -> Exception:

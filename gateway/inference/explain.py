@@ -10,6 +10,7 @@ from gateway.inference.contracts import Principal, Snapshot
 from gateway.inference.exchange import Decided, Inbound
 from gateway.inference.path import decide_on, new_id
 from gateway.inference.refusals import in_words, ways_out
+from gateway.inference.surroundings import on_prem_only_reason
 from gateway.inference.trace import rule_names
 from gateway.protocol.walk import places
 from policies.engine.explain import explain
@@ -22,10 +23,13 @@ def explain_request(
     endpoint: Endpoint,
     body: bytes,
     declared: str = "",
+    *,
+    age_s: float = 0.0,
 ) -> dict[str, Any]:
     """Label, findings with their places, rules, candidates in order, dropped ones with reasons.
 
-    CPU only. Raises GatewayError for a body or declaration that would be refused anyway.
+    `age_s` is the snapshot's, for what a stale one denies. CPU only.
+    Raises GatewayError for a body or declaration that would be refused anyway.
     """
     decided = decide_on(
         snapshot,
@@ -39,7 +43,7 @@ def explain_request(
         ),
         decision_id=new_id("dec_"),
         now=datetime.now(UTC),
-        on_prem_only="egress_stopped" if snapshot.egress_stopped else "",
+        on_prem_only=on_prem_only_reason(snapshot, age_s),
     )
     permit, labelled, policy = decided.permit, decided.labelled, decided.view.policy
     told = explain(policy, decided.facts, permit)

@@ -12,7 +12,7 @@ import os
 import time
 from datetime import datetime
 
-from gateway.inference.attempts import Attempts, PermitExpired
+from gateway.inference.attempts import Attempts, PermitExpired, attempts_header
 from gateway.inference.contracts import (
     ProjectView,
     Refusal,
@@ -21,7 +21,7 @@ from gateway.inference.contracts import (
 from gateway.inference.exchange import Decided, Header, Inbound, Reply
 from gateway.inference.label import Labelled, label_request
 from gateway.inference.refusals import denied, limited
-from gateway.inference.surroundings import ON_PREM_ONLY_AFTER_S, Surroundings
+from gateway.inference.surroundings import Surroundings, on_prem_only_reason
 from gateway.inference.trace import CLIENT_CLOSED, Trace, decision_record, rule_names
 from gateway.protocol.errors import (
     FailClosed,
@@ -64,6 +64,8 @@ class Gateway(Surroundings):
             return await Attempts(self, inbound, decided, trace, headers).run(skip=tried)
         except GatewayError as error:
             self.finish(trace, status=error.status, error=error.code or error.type)
+            if trace.attempts:
+                headers.append((b"x-sluice-attempts", attempts_header(trace.attempts)))
             for name, value in headers:
                 error.headers.setdefault(name.decode(), value.decode())
             raise
@@ -86,7 +88,7 @@ class Gateway(Surroundings):
             inbound,
             decision_id=decision_id,
             now=self.now(),
-            on_prem_only=_on_prem_only(snapshot, age_s),
+            on_prem_only=on_prem_only_reason(snapshot, age_s),
         )
 
     async def _admit(self, inbound: Inbound, decided: Decided, trace: Trace) -> None:
@@ -214,12 +216,6 @@ def _facts(
         reach_out=request.reach_out,
         on_prem_only_because=on_prem_only,
     )
-
-
-def _on_prem_only(snapshot: Snapshot, age_s: float) -> str:
-    if snapshot.egress_stopped:
-        return "egress_stopped"
-    return "snapshot_stale" if age_s > ON_PREM_ONLY_AFTER_S else ""
 
 
 def _estimate(inbound: Inbound, request: RelayRequest) -> int:

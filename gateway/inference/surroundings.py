@@ -62,3 +62,10 @@ class Surroundings:
                 param="snapshot",
             )
         return snapshot, age_s
+
+
+def on_prem_only_reason(snapshot: Snapshot, age_s: float) -> str:
+    """Why nothing may leave on_prem at the moment, as the engine names it; empty: it may."""
+    if snapshot.egress_stopped:
+        return "egress_stopped"
+    return "snapshot_stale" if age_s > ON_PREM_ONLY_AFTER_S else ""

@@ -328,6 +328,40 @@ def test_a_client_that_leaves_in_mid_stream_has_an_outcome(house: House) -> None
     assert house.gate.reservations[0].ended == ["settled None None"]
 
 
+def test_a_stream_that_nobody_began_to_read_lets_go_of_the_upstream(house: House) -> None:
+    async def scenario(house: House, onprem: FaultServer, cloud: FaultServer) -> None:
+        onprem.mode = "stall"
+        reply = await house.run(STREAM)
+        await reply.aclose()
+        await onprem.client_gone.wait()
+
+    play(house, scenario)
+    assert [each.status for each in house.outcomes()] == [499]
+
+
+def test_a_stream_read_to_its_end_is_ok_however_often_it_is_closed(house: House) -> None:
+    async def scenario(house: House, onprem: FaultServer, cloud: FaultServer) -> None:
+        reply = await house.run(STREAM)
+        text = await drain(reply)
+        await reply.aclose()
+        assert text.endswith(b"data: [DONE]\n\n")
+
+    play(house, scenario)
+    (outcome,) = house.outcomes()
+    assert (outcome.status, outcome.error, outcome.attempts[0][2]) == (200, "", "ok")
+
+
+def test_whoever_was_sent_the_request_is_named(house: House) -> None:
+    async def scenario(house: House, onprem: FaultServer, cloud: FaultServer) -> None:
+        onprem.mode = cloud.mode = "failing"
+        with pytest.raises(NoDeploymentAvailable) as failed:
+            await house.run(HELLO)
+        named = failed.value.headers["x-sluice-attempts"]
+        assert named == "llama on_prem http_500, claude cloud http_500"
+
+    play(house, scenario)
+
+
 def test_a_cancelled_request_has_an_outcome(house: House) -> None:
     async def scenario(house: House, onprem: FaultServer, cloud: FaultServer) -> None:
         onprem.mode = "slow_first_byte"
