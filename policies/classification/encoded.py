@@ -113,8 +113,9 @@ def _base64(text: str, match: re.Match[str]) -> Run | None:
 
 def _decoded(bare: str) -> Iterator[bytes]:
     """Every way the run can be read as bytes."""
-    if len(bare) % 2 == 0 and _HEX.fullmatch(bare):
-        yield bytes.fromhex(bare)
+    digits = bare.removeprefix("0").removeprefix("x") if bare[:2] in {"0x", "x3"} else bare
+    if len(digits) % 2 == 0 and _HEX.fullmatch(digits):
+        yield bytes.fromhex(digits)
     if _BASE32.fullmatch(bare):
         with suppress(Base64Error):
             yield b32decode(bare + "=" * (-len(bare) % 8))

@@ -159,16 +159,21 @@ _ESCAPES = {
 _ENCODED = re.compile(
     r"(?:%[0-9A-Fa-f]{2})+"
     r"|&(?:\#[0-9]{1,7}|\#[xX][0-9A-Fa-f]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});"
-    r"|(?:\\u[0-9A-Fa-f]{4})+|\\u\{[0-9A-Fa-f]{1,6}\}|\\x[0-9A-Fa-f]{2}|\\[nrtbfv0\"'/\\]"
+    r"|(?:\\u[0-9A-Fa-f]{4})+|\\u\{[0-9A-Fa-f]{1,6}\}|\\x[0-9A-Fa-f]{2}"
+    r"|\\U[0-9A-Fa-f]{8}|\\[0-3][0-7]{2}|(?:=[0-9A-F]{2}){2,}|\\[nrtbfv0\"'/\\]"
     r"|[\x00-\x08\x0b\x0c\x0e-\x1d\x1f\x7f]+|(?<=[0-9])\+(?=[0-9])",
     re.ASCII,
 )
 ESCAPE_TRIGGERS = (
     Trigger(r"%[0-9A-Fa-f]{2}", once=True),
     Trigger(r"&(?:#[0-9]{1,7}|#[xX][0-9A-Fa-f]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});", once=True),
-    Trigger(r"\\(?:u[0-9A-Fa-f]{4}|u\{[0-9A-Fa-f]|x[0-9A-Fa-f]{2}|[nrtbfv0\"'/\\])", once=True),
+    Trigger(
+        r"\\(?:u[0-9A-Fa-f]{4}|u\{[0-9A-Fa-f]|x[0-9A-Fa-f]{2}|U[0-9A-Fa-f]{8}|[0-3][0-7]{2}|[nrtbfv0\"'/\\])",
+        once=True,
+    ),
     Trigger(r"[\x00-\x08\x0b\x0c\x0e-\x1d\x1f\x7f]", once=True),
     Trigger(r"[0-9]\+[0-9]", once=True),
+    Trigger(r"(?:=[0-9A-F]{2}){2}", once=True),
 )
 
 
@@ -186,6 +191,8 @@ def _unescaped(match: re.Match[str]) -> str:
         read = html.unescape(written)
     elif first == "\\":
         read = _unescape_backslash(written)
+    elif first == "=":
+        read = bytes.fromhex(written.replace("=", "")).decode("latin-1")
     elif first == "+":
         read = " "
     else:
@@ -197,7 +204,9 @@ def _unescape_backslash(written: str) -> str:
     if written[1] == "u" and written[2] != "{":
         units = b"".join([int(part, 16).to_bytes(2, "big") for part in written[2:].split("\\u")])
         return units.decode("utf-16-be", "replace")
-    if written[1] in "ux":
+    if written[1:].isdigit() and len(written) == 4:
+        return chr(int(written[1:], 8))
+    if written[1] in "uxU":
         code = int(written[2:].strip("{}"), 16)
         return chr(code) if code < 0x110000 else ""
     return _ESCAPES[written[1]]

@@ -20,9 +20,10 @@ _LENGTHS = {
     "TL": 23, "TN": 24, "TR": 26, "UA": 29, "VA": 22, "VG": 24, "XK": 20, "YE": 30,
 }  # fmt: skip
 _START = compile_text(
-    r"(?<![A-Za-z0-9]) ([A-Za-z]{2}) [ ._/-]? \d [ ]? \d (?= [ ._/-]{0,3} [A-Za-z0-9] )"
+    r"(?: (?<![A-Za-z0-9]) | (?<=[Ii][Bb][Aa][Nn]) ) ([A-Za-z][ ]?[A-Za-z]) [ ._/-]? \d [ ]? \d"
+    r" (?= [\s._/-]{0,3} [A-Za-z0-9] )"
 )
-_CHARACTER = re.compile(r"[ ._/-]{0,3}([A-Za-z0-9])", re.ASCII)
+_CHARACTER = re.compile(r"[\s._/-]{0,3}([A-Za-z0-9])", re.ASCII)
 
 
 def _find(text: str, start: int, end: int) -> Iterator[Span]:
@@ -40,7 +41,7 @@ def _find(text: str, start: int, end: int) -> Iterator[Span]:
 
 def _confirm(text: str, match: re.Match[str]) -> int:
     """The end of the IBAN that starts at `match`, or 0."""
-    length = _LENGTHS.get(match[1].upper())
+    length = _LENGTHS.get(match[1].replace(" ", "").upper())
     if length is None:
         return 0
     characters = [c for c in match[0] if c.isalnum()]
@@ -63,15 +64,16 @@ RECOGNIZERS = (
         triggers=(
             # The shortest IBAN has fifteen characters; this fires once, at its fifteenth.
             Trigger(
-                r"[^a-z0-9][a-z]{2}\d{2}[ ._/-]{0,3}(?:[a-z0-9][ ._/-]{0,3}){10}[a-z0-9]",
-                back=60,
+                r"[^a-z0-9][a-z]{2}\d{2}[\s._/-]{0,3}(?:[a-z0-9][\s._/-]{0,3}){10}[a-z0-9]",
+                back=64,
                 caseless=True,
             ),
             Trigger(
-                r"[^A-Za-z0-9][A-Z]{2}[ ._/-]?\d ?\d[ ._/-]{0,3}(?:[A-Z0-9]["
-                r" ._/-]{0,3}){10}[A-Z0-9]",
-                back=60,
+                r"[^A-Za-z0-9][A-Z][ ]?[A-Z][ ._/-]?\d ?\d[\s._/-]{0,3}"
+                r"(?:[A-Z0-9][\s._/-]{0,3}){10}[A-Z0-9]",
+                back=64,
             ),
+            Trigger(r"iban[a-z]{2}\d\d", back=8, ahead=2, caseless=True),
         ),
         find=_find,
     ),

@@ -5,16 +5,22 @@ from collections.abc import Iterator
 
 from policies.classification.checksums import luhn
 from policies.classification.recognizers.digits import NINE_DIGITS
-from policies.classification.spans import Recognizer, Span, compile_text, digits_of, search
+from policies.classification.spans import Recognizer, Span, Trigger, compile_text, digits_of, search
 
+# Groups may be apart by anything people put there, also line breaks; a date may follow.
+_SEPARATED = r"[ \t\r\n._/,|:*-]{1,3}"
 _CARD = compile_text(
-    r"""(?<!\d) (?<!\d\.) (?:
-        \d{4} (?P<a>[ ._/-]{1,3}) \d{4} (?P=a) \d{4} (?P=a) \d{1,4} (?: (?P=a) \d{1,3} )?
-      | \d{4} (?P<b>[ ._/-]{1,3}) \d{6} (?P=b) \d{4,5}
-      | \d (?P<c>[ ._/-]{1,3}) \d (?: (?P=c)\d ){11,17}
-      | \d{13,19}
-      | \d{8} (?P<d>[ ._/-]{1,3}) \d{8}
-    ) (?! [ ._-]?\d )"""
+    rf"""(?<!\d) (?<!\d\.) (?:
+        \d{{4}} {_SEPARATED} \d{{4}} {_SEPARATED} \d{{4}} {_SEPARATED} \d{{4}} (?!\d)
+      | (?: \d{{4}} (?P<a>[ ._/-]{{1,3}}) \d{{4}} (?P=a) \d{{4}} (?P=a)
+            (?: \d{{4}} (?P=a) \d{{3}} | \d )
+          | (?<!\d[ ._-]) \d (?P<c>[ ._/-]{{1,3}}) \d (?: (?P=c)\d ){{11,17}}
+          | (?<!\d[ ._-]) \d\d (?P<e>[ ._-]) \d\d (?: (?P=e)\d\d ){{6}}
+        ) (?! [ ._-]?\d )
+      | (?: \d{{4}} [ ._/-]{{1,3}} \d{{6}} [ ._/-]{{1,3}} \d{{4,5}}
+          | \d{{4}} [ ._-] \d{{4}} [ ._-] \d{{8}} | \d{{8}} [ ._-] \d{{8}} | \d{{6}} [ ._-] \d{{10}}
+          | \d{{13,19}} ) (?!\d)
+    )"""
 )
 _HEX_TAIL = re.compile(r"[0-9A-Za-z]{1,12}", re.ASCII)
 # Network, first and last prefix, allowed lengths.
@@ -83,7 +89,10 @@ RECOGNIZERS = (
     Recognizer(
         name="bank.payment_card",
         classes=(("PAYMENT_CARD", "payment"),),
-        triggers=(NINE_DIGITS,),
+        triggers=(
+            NINE_DIGITS,
+            Trigger(rf"\d{{4}}(?:{_SEPARATED}\d{{4}}){{3}}", back=32, ahead=8),
+        ),
         find=_find,
     ),
 )

@@ -7,7 +7,9 @@ from collections.abc import Iterator
 
 from policies.classification.spans import SEPARATOR, Recognizer, Span, Trigger, compile_text, search
 
-_PEM = re.compile(r"-{2,5} ?BEGIN (?:[A-Z0-9]{1,12} ){0,4}PRIVATE KEY(?: BLOCK)? ?-{2,5}")
+_PEM = re.compile(
+    r"(?:-{1,5} ?)?BEGIN (?:[A-Z0-9]{1,12} ){0,4}PRIVATE\s{1,3}KEY(?: BLOCK)?(?: ?-{1,5})?"
+)
 _PEM_END = re.compile(r"-{2,5} ?END (?:[A-Z0-9]{1,12} ){0,4}PRIVATE KEY(?: BLOCK)? ?-{2,5}")
 _PEM_BODY = re.compile(r"[A-Za-z0-9+/=\s\\:,.\"'-]{0,16384}", re.ASCII)
 _PUTTY = re.compile(r"PuTTY-User-Key-File-\d")
@@ -128,7 +130,7 @@ RECOGNIZERS = (
         name="secret.private_key",
         classes=(("PRIVATE_KEY", "secret"),),
         triggers=(
-            Trigger(r"BEGIN (?:[A-Z0-9]{1,12} ){0,4}PRIVATE KEY", back=80, ahead=16),
+            Trigger(r"BEGIN (?:[A-Z0-9]{1,12} ){0,4}PRIVATE\s{1,3}KEY", back=80, ahead=16),
             Trigger(r"PuTTY-User-Key-File-\d", back=24),
         ),
         find=_find_private_key,

@@ -56,25 +56,33 @@ def _around(text: str, at: int) -> Span | None:
 _SPELT = compile_text(
     r"""
     (?<![\w.]) [\w.+-]{1,40}
-    (?: [ ]?[\[({<] [ ]? (?:at|@|ät|arroba|chez) [ ]? [\])}>][ ]? | [ ](?:at|arroba)[ ] )
+    (?: [ ]?[\[({<] [ ]? (?:at|@|ät|arroba|chez) [ ]? [\])}>][ ]? | [ ](?:at|arroba)[ ] | _at_ | [ ]?@[ ]? )
     (?: [\w-]{1,30} (?: [ ]?[\[({<] [ ]? (?:dot|punkt|point|punto|\.) [ ]? [\])}>][ ]?
-                      | [ ](?:dot|punkt|punto)[ ] | \. ) ){1,3}
+                      | [ ](?:dot|punkt|punto)[ ] | _dot_ | \. ) ){1,3}
     [a-z]{2,12} \b
     """,
     re.IGNORECASE,
 )
 _SPELT_DOT = compile_text(
-    r"[\[({<][ ]?(?:dot|punkt|point|punto|\.)[ ]?[\])}>]|[ ](?:dot|punkt|punto)[ ]", re.IGNORECASE
+    r"[\[({<][ ]?(?:dot|punkt|point|punto|\.)[ ]?[\])}>]|[ _](?:dot|punkt|punto)[ _]", re.IGNORECASE
+)
+
+
+# m e @ h o s t . o r g
+_LETTERS = compile_text(
+    r"(?<![\w.]) (?:[\w.+-][ ]){2,32} @ (?:[ ][\w-]){2,32} (?:[ ]\.(?:[ ][\w-]){2,20}){1,3}"
 )
 
 
 def _find_spelt(text: str, start: int, end: int) -> Iterator[Span]:
     def plausible(match: re.Match[str]) -> float:
         # "look at example.com" is a sentence; brackets or a spelt dot make it an address.
-        bracketed = any(c in match[0] for c in "[({<")
-        return 0.8 if bracketed or _SPELT_DOT.search(match[0]) else 0.0
+        plain = not any(c in match[0] for c in "[({<") and not _SPELT_DOT.search(match[0])
+        return 0.0 if plain and " @ " not in match[0] else 0.8
 
     for begin, stop, score in search(_SPELT, text, start, end, plausible):
+        yield Span(begin, stop, "EMAIL_ADDRESS", score)
+    for begin, stop, score in search(_LETTERS, text, start, end, lambda match: 0.8):
         yield Span(begin, stop, "EMAIL_ADDRESS", score)
 
 
@@ -92,6 +100,14 @@ RECOGNIZERS = (
         classes=_PERSONAL,
         triggers=(
             Trigger(r"[\[({<] ?(?:at|@|.t|arroba|chez) ?[\])}>]", back=64, ahead=16, caseless=True),
+            Trigger(
+                r"(?:_at_|@ ?)[\w-]{1,30}(?: ?[\[({<] ?|[ _])(?:dot|punkt|punto)",
+                back=96,
+                ahead=16,
+                caseless=True,
+            ),
+            Trigger(r" @ \w[\w-]{0,30}\.[a-z]", back=96, ahead=16, caseless=True),
+            Trigger(r"\w \w @ \w \w", back=96, ahead=128),
             Trigger(
                 r" (?:at|arroba) [\w-]{1,30} (?:dot|punkt|punto) [a-z]",
                 back=96,

@@ -17,14 +17,17 @@ from policies.classification.spans import (
 )
 
 _US_SSN = compile_text(
-    r"""(?<![\w.+/-]) (?!000|666) \d{3} ([ ./_-]|[ ]-[ ]) (?!00) \d{2} \1 (?!0000) \d{4}
-        (?! \w | [.,:/-]\d )"""
+    r"""(?<![\w.+/-]) (?!000|666) \d{3} (?: [ \t./_:] | [ ]?--?\s? ) (?!00) \d{2}
+        (?: [ \t./_:] | [ ]?--?\s? ) (?!0000) \d{4} (?! \w | [.,:/-]\d )"""
 )
-_NINE = compile_text(r"(?<![\w.,+/-]) (?!000|666|9) \d{3} [ ]? \d{2} [ ]? \d{4} (?! \w | [.,-]\d )")
+# Without its usual groups a number needs the words.
+_NINE = compile_text(
+    r"""(?<![\d.,+/-]) (?!000|666|9) \d{3}
+        (?: \s?\d{2}\s?\d{4} | [ -]\d{3}[ -]\d{3} ) (?! \w | [.,-]\d )"""
+)
 _SSN_WORDS = compile_text(
-    r"(?: ssn (?![a-z]) | social[ _-]?sec | soc[. ]{1,2}sec | taxpayer | (?<![a-z]) i?tin"
-    r" (?![a-z]) )"
-    r"",
+    r"""(?: ssn (?![a-z]) | social[ _-]?sec | (?:my|his|her|their)[ ]social | soc[. ]{1,2}sec
+        | taxpayer | (?<![a-z]) i?tin (?![a-z]) )""",
     re.IGNORECASE,
 )
 _UK_NINO = compile_text(
@@ -164,7 +167,11 @@ RECOGNIZERS = (
     Recognizer(
         name="national.numbers",
         classes=tuple((data_class, "personal") for data_class in sorted({n[2] for n in _NUMBERS})),
-        triggers=(NINE_DIGITS,),
+        triggers=(
+            NINE_DIGITS,
+            Trigger(r"\d{3}[ \t./_:-]{1,3}\d{2}[ \t\r\n./_:-]{1,3}\d{4}", back=20, ahead=4),
+            Trigger(r"\d{3}\s\d{2}\s\d{4}", back=16, ahead=4),
+        ),
         find=_by_digits,
     ),
     _one(

@@ -12,7 +12,7 @@ from policies.classification.spans import Recognizer, Span, Trigger, compile_tex
 
 _OCTET = r"(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)"
 _IPV4 = compile_text(
-    rf"(?<![\w.]) (?:{_OCTET} (?:\.|\[\.\]|\(\.\)|[ ]\.[ ]) ){{3}} {_OCTET} (?! \w | \.\w )"
+    rf"(?<![\w.]) (?:{_OCTET} (?:\.|\[\.\]|\(\.\)|[ ]\.[ ]|\[dot\]|\(dot\)) ){{3}} {_OCTET} (?! \w | \.\w )"
 )
 _VERSION_MARK = compile_text(
     r"""(?: (?<![a-z]) (?: v | ver | vers | version | versions | release | rev | build | firmware
@@ -98,7 +98,11 @@ RECOGNIZERS = (
     Recognizer(
         name="network.ipv4",
         classes=_IP_CLASS,
-        triggers=(Trigger(r"[^\w.](?:\d{1,3}(?:\.|\[\.\]|\(\.\)| \. )){3}\d", back=32, ahead=4),),
+        triggers=(
+            Trigger(
+                r"[^\w.](?:\d{1,3}(?:\.|\[\.\]|\(\.\)| \. |\[dot\]|\(dot\))){3}\d", back=40, ahead=4
+            ),
+        ),
         find=_find_ipv4,
     ),
     Recognizer(

@@ -26,7 +26,7 @@ _INTERNATIONAL = compile_text(
 _NORTH_AMERICA = compile_text(
     r"""(?<![\w.+/$€£-]) (?:\+?1[ .-]{1,3})? (?: \( [1-9]\d{2} \) [ .-]{0,3}
         | [1-9]\d{2} [ ./_-]{1,3} )
-        \d{3} [ ._-]{1,3} \d{4} (?! \d | [.,:-]\d )"""
+        (?: \d{3} [ ._-]{1,3} \d{4} | (?<=\)) \d{7} | (?<=\)[ ]) \d{7} ) (?! \d | [.,:-]\d )"""
 )
 _NATIONAL_ZERO = compile_text(
     r"""(?<![\w.,+/-]) \(? 0[1-9]\d{0,4} \)? (?: [ ./()_-]{1,3} \d{2,9} ){1,5}
@@ -42,15 +42,20 @@ _SOUTHERN = compile_text(
 _MOBILE_BARE = compile_text(
     r"(?<![\w.,+/-]) (?: 0[67]\d{8} | 07\d{9} | 01[567]\d{8,9} ) (?! \w | [.,]\d )"
 )
-_BARE = compile_text(r"(?<![\w.,+/-]) [0-9]{9,12} (?! \w | [.,]\d )")
+_BARE = compile_text(r"(?<![\w.,+/-]) (?: \d{9,12} | \d{3,5} [ ./-] \d{6,8} ) (?! \w | [.,]\d )")
 _SHORT = compile_text(
     r"(?<![\w.,+/-]) (?!(?:19|20)\d\d.(?:19|20)\d\d) \d{3,4} [ .-] \d{4} (?! \w | [.,-]\d )"
 )
 _PHONE_WORDS = compile_text(
-    r"""(?: phone | telef\w{0,5} | mobil | (?<![a-z]) (?: tel | t[eé]l[eé]\w{0,8}
+    r"""(?: phone | (?<![a-z]) (?:my|his|her|their|our|your)[ ](?:new[ ])?(?:cell|number) | telef\w{0,5} | mobil | (?<![a-z]) (?: tel | t[eé]l[eé]\w{0,8}
         | (?:cell|mobile|phone|fax|handy|mobil|contact)[ _-]?(?:no|nr|num\w{0,4}|phone)?
         | whatsapp | sms | call | calling | dial | ring | rufnummer | rufen | anrufen | m[oó]vil
         | cellulare | portable | appelez | gsm | bel | llama\w{0,3} | chiama\w{0,3} ) )""",
+    re.IGNORECASE,
+)
+_PHONE_AFTER = compile_text(
+    r"""[ ]? \(? (?: (?:is|ist|est|es|was)[ ] )? (?: (?:my|his|her|their|our|the)[ ] )?
+        (?: (?:new|work|home|private)[ ] )? (?: phone | cell | mobile | tel | handy | whatsapp )""",
     re.IGNORECASE,
 )
 # 01.02.2024 and the time after it; a ZIP code with its four more digits.
@@ -100,7 +105,8 @@ def _find(text: str, start: int, end: int) -> Iterator[Span]:
 
 def _find_named(text: str, start: int, end: int) -> Iterator[Span]:
     def confirm(match: re.Match[str]) -> float:
-        return 0.8 if named(text, match.start(), _PHONE_WORDS) else 0.0
+        by_name = named(text, match.start(), _PHONE_WORDS) or _PHONE_AFTER.match(text, match.end())
+        return 0.8 if by_name else 0.0
 
     for pattern in (_BARE, _SHORT):
         for begin, stop, score in search(pattern, text, start, end, confirm):

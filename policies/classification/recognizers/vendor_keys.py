@@ -119,8 +119,7 @@ def _plain(expression: str) -> str:
 
 
 _AWS_SPACED = compile_text(
-    r"(?<![A-Za-z0-9]) A[ ._-]K[ ._-]?I[ ._-]?A (?:[ ._-]?[A-Z0-9]){16} (?![A-Za-z0-9])"
-    r" | (?<![A-Za-z0-9]) AKIA (?: [ ._-] [A-Z0-9]{4} ){4} (?![A-Za-z0-9])"
+    r"(?<![A-Z0-9]) A[\s._-]?K[\s._-]?I[\s._-]?A (?:[\s._-]?[A-Z0-9]){16} (?![A-Za-z0-9])"
 )
 _AWS_SECRET = compile_text(
     r"""(?:aws|secret|amazon)[a-z_. -]{0,24}(?:key|secret)[a-z_]{0,8} ["'\s:=>\x1e]{1,8}
@@ -130,7 +129,11 @@ _AWS_SECRET = compile_text(
 
 
 def _find_aws_spaced(text: str, start: int, end: int) -> Iterator[Span]:
-    for begin, stop, score in search(_AWS_SPACED, text, start, end, _any):
+    def spelt(match: re.Match[str]) -> float:
+        # Capitals alone are a sentence in capitals.
+        return 0.9 if any(c.isdigit() for c in match[0]) else 0.0
+
+    for begin, stop, score in search(_AWS_SPACED, text, start, end, spelt):
         yield Span(begin, stop, "AWS_ACCESS_KEY", score)
 
 
@@ -144,7 +147,7 @@ RECOGNIZERS = (
     Recognizer(
         name="secret.aws_access_key_spaced",
         classes=(("AWS_ACCESS_KEY", "secret"),),
-        triggers=(Trigger(r"A[ ._-]?K[ ._-]?I[ ._-]?A[ ._-]?[A-Z0-9]", back=12, ahead=48),),
+        triggers=(Trigger(r"A[\s._-]?K[\s._-]?I[\s._-]?A[\s._-]?[A-Z0-9]", back=12, ahead=48),),
         find=_find_aws_spaced,
     ),
     Recognizer(
