@@ -11,6 +11,7 @@ from pathlib import Path
 from django.conf import settings
 from django.core.management import call_command
 from django.db import connections
+
 from policies.services.bootstrap import FirstRun, first_run, update_demo_urls
 
 
