@@ -96,7 +96,7 @@ class _FoldTable(dict[int, str | int]):
         character = chr(code)
         kind = unicodedata.category(character)
         folded: str | int = code
-        if code == 0x2212 or (kind == "Pd"):
+        if code in {0x2212, 0x02D7} or kind == "Pd":
             folded = "-"
         elif kind in {"Zs", "Zl", "Zp"}:
             folded = " "
@@ -122,7 +122,7 @@ AS_THEY_STAND = (
     "\u2500-\u25ff\u2705\u2713\u2714\u3001-\u3003\u3008-\u3011"
     "\u3041-\u3096\u30a1-\u30fa\u30fc-\u30fe\u4e00-\u9fff\uac00-\ud7a3"
 )
-_TO_FOLD = re.compile(f"[^\\x00-\\x7f{AS_THEY_STAND}]+")
+_TO_FOLD = re.compile(f"[^\\x00-\\x7f{AS_THEY_STAND}][^\\x00-\\x7f{AS_THEY_STAND}]*")
 _ALNUM = re.compile(r"[0-9A-Za-z@]")
 
 # Latin-1 characters that `fold` changes; wakes it where a text has nothing beyond Latin-1.
@@ -152,16 +152,51 @@ def fold(parent: Reading) -> tuple[Reading | None, bool]:
     return _replace(parent, _TO_FOLD, read), lossy
 
 
+# Cyrillic and Greek letters that look like Latin ones, and the ones they look like.
+_ALIKE = dict(
+    zip(
+        map(
+            ord,
+            "\u0410\u0412\u0415\u041a\u041c\u041d\u041e\u0420\u0421\u0422\u0425\u0406\u0408\u0405",
+        ),
+        "ABEKMHOPCTXIJS",
+        strict=True,
+    )
+) | dict(
+    zip(
+        map(
+            ord,
+            "\u0430\u0435\u043e\u0440\u0441\u0445\u0443\u0456\u0455\u0458\u0391\u0392\u0395\u0397\u0399\u039a\u039c\u039d\u039f\u03a1\u03a4\u03a7\u03bf",
+        ),
+        "aeopcxyisjABEHIKMNOPTXo",
+        strict=True,
+    )
+)
+_LOOKS = "".join(map(chr, _ALIKE))
+# Only where they stand among Latin letters: a Russian word is left alone.
+_MIXED = re.compile(f"(?<=[0-9A-Za-z@.])[{_LOOKS}]+|[{_LOOKS}]+(?=[0-9A-Za-z@.])")
+
+
+def latinise(parent: Reading) -> Reading | None:
+    """Letters of other scripts among Latin ones read as the Latin ones they look like."""
+    return _replace(parent, _MIXED, lambda match: match[0].translate(_ALIKE))
+
+
 _ESCAPES = {
     "n": "\n", "r": "\r", "t": "\t", "b": " ", "f": " ", "v": " ", "0": " ",
     '"': '"', "'": "'", "/": "/", "\\": "\\",
 }  # fmt: skip
+_CONTROL = r"\x00-\x08\x0b\x0c\x0e-\x1d\x1f\x7f"
+# The set in front is what `re` can look for quickly.
 _ENCODED = re.compile(
-    r"(?:%[0-9A-Fa-f]{2})+"
-    r"|&(?:\#[0-9]{1,7}|\#[xX][0-9A-Fa-f]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});"
-    r"|(?:\\u[0-9A-Fa-f]{4})+|\\u\{[0-9A-Fa-f]{1,6}\}|\\x[0-9A-Fa-f]{2}"
-    r"|\\U[0-9A-Fa-f]{8}|\\[0-3][0-7]{2}|(?:=[0-9A-F]{2}){2,}|\\[nrtbfv0\"'/\\]"
-    r"|[\x00-\x08\x0b\x0c\x0e-\x1d\x1f\x7f]+|(?<=[0-9])\+(?=[0-9])",
+    rf"[%&\\=+{_CONTROL}](?:"
+    r"(?<=%)[0-9A-Fa-f]{2}(?:%[0-9A-Fa-f]{2})*"
+    r"|(?<=&)(?:\#[0-9]{1,7}|\#[xX][0-9A-Fa-f]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});"
+    r"|(?<=\\)(?:u[0-9A-Fa-f]{4}(?:\\u[0-9A-Fa-f]{4})*|u\{[0-9A-Fa-f]{1,6}\}|x[0-9A-Fa-f]{2}"
+    r"|U[0-9A-Fa-f]{8}|[0-3][0-7]{2}|[nrtbfv0\"'/\\])"
+    r"|(?<==)[0-9A-F]{2}(?:=[0-9A-F]{2})+"
+    r"|(?<=[0-9]\+)(?=[0-9])"
+    rf"|(?<=[{_CONTROL}])[{_CONTROL}]*)",
     re.ASCII,
 )
 ESCAPE_TRIGGERS = (

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from policies.classification import encoded
 from policies.classification.findings import Analysis, Finding
 from policies.classification.locate import Hits, Locator
-from policies.classification.normalise import Reading, fold, readings
+from policies.classification.normalise import Reading, fold, latinise, readings
 from policies.classification.plan import PLAN
 from policies.classification.recognizers import DATA_CLASSES, RECOGNIZERS, code
 from policies.classification.resolve import Found, resolve
@@ -102,6 +102,9 @@ class Scan:
                 self._read(given, to_origin, depth, derive=folded is None)
             if folded is not None:
                 self._read(folded, _through(folded, to_origin), depth, derive=True)
+            alike = latinise(given)
+            if alike is not None:
+                self._read(alike, _through(alike, to_origin), depth, derive=False)
         else:
             self._examine(given, self._locator.locate(data), to_origin, depth, derive=True)
 

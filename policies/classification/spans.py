@@ -27,6 +27,8 @@ def join(texts: Iterable[str]) -> str:
 # How far a match may run past the region it starts in (characters). Expressions given to
 # `search` match at most this much.
 OVERHANG = 256
+# The same for numbers, which are short: it keeps a single number cheap.
+NUMBER_OVERHANG = 64
 
 
 class Span(NamedTuple):
@@ -69,14 +71,20 @@ Check = Callable[[re.Match[str]], float]
 
 
 def search(
-    pattern: re.Pattern[str], text: str, start: int, end: int, check: Check
+    pattern: re.Pattern[str],
+    text: str,
+    start: int,
+    end: int,
+    check: Check,
+    *,
+    overhang: int = OVERHANG,
 ) -> Iterator[tuple[int, int, float]]:
     """Matches that begin in [start, end) and for which `check` gives a score above 0.
 
     A refused match is retried one character on, so that a false start hides nothing. Linear,
-    because an expression matches at most OVERHANG characters.
+    because an expression matches at most `overhang` characters.
     """
-    limit = min(len(text), end + OVERHANG)
+    limit = min(len(text), end + overhang)
     position = start
     while (match := pattern.search(text, position, limit)) is not None and match.start() < end:
         score = check(match)
@@ -85,6 +93,13 @@ def search(
             position = match.end()
         else:
             position = match.start() + 1
+
+
+def search_number(
+    pattern: re.Pattern[str], text: str, start: int, end: int, check: Check
+) -> Iterator[tuple[int, int, float]]:
+    """`search` for expressions that match at most NUMBER_OVERHANG characters."""
+    return search(pattern, text, start, end, check, overhang=NUMBER_OVERHANG)
 
 
 def compile_text(expression: str, flags: int = 0) -> re.Pattern[str]:

@@ -5,7 +5,14 @@ from collections.abc import Iterator
 
 from policies.classification.checksums import luhn
 from policies.classification.recognizers.digits import NINE_DIGITS
-from policies.classification.spans import Recognizer, Span, Trigger, compile_text, digits_of, search
+from policies.classification.spans import (
+    Recognizer,
+    Span,
+    Trigger,
+    compile_text,
+    digits_of,
+    search_number,
+)
 
 # Groups may be apart by anything people put there, also line breaks; a date may follow.
 _SEPARATED = r"[ \t\r\n._/,|:*-]{1,3}"
@@ -81,7 +88,7 @@ def _find(text: str, start: int, end: int) -> Iterator[Span]:
             return 0.0
         return 0.0 if _inside_hex(text, match.start(), match.end()) else 0.95
 
-    for begin, stop, score in search(_CARD, text, start, end, valid):
+    for begin, stop, score in search_number(_CARD, text, start, end, valid):
         yield Span(begin, stop, "PAYMENT_CARD", score)
 
 

@@ -18,6 +18,7 @@ from policies.classification.spans import (
     digits_of,
     named,
     search,
+    search_number,
 )
 
 # What may stand between the words and the number: punctuation and at most three short words.
@@ -135,7 +136,7 @@ def _find_nhs(text: str, start: int, end: int) -> Iterator[Span]:
         return 0.95 if by_name else 0.0
 
     for pattern, check in ((_NHS, grouped), (_NHS_BARE, bare)):
-        for begin, stop, score in search(pattern, text, start, end, check):
+        for begin, stop, score in search_number(pattern, text, start, end, check):
             yield Span(begin, stop, "HEALTH_INSURANCE_NUMBER", score)
 
 
@@ -145,9 +146,9 @@ def _find_forms(text: str, start: int, end: int) -> Iterator[Span]:
         by_name = before(text, match.start(), _KVNR_WORDS, 64)
         return 0.9 if by_name and german_health_insurance(number) else 0.0
 
-    for begin, stop, score in search(_KVNR, text, start, end, german):
+    for begin, stop, score in search_number(_KVNR, text, start, end, german):
         yield Span(begin, stop, "HEALTH_INSURANCE_NUMBER", score)
-    for begin, stop, score in search(_MBI, text, start, end, lambda match: 0.9):
+    for begin, stop, score in search_number(_MBI, text, start, end, lambda match: 0.9):
         yield Span(begin, stop, "HEALTH_INSURANCE_NUMBER", score)
 
 

@@ -13,7 +13,7 @@ from policies.classification.spans import (
     compile_text,
     digits_of,
     named,
-    search,
+    search_number,
 )
 
 _US_SSN = compile_text(
@@ -145,7 +145,9 @@ _NUMBERS: tuple[tuple[re.Pattern[str], Check, str], ...] = (
 def _confirm(
     pattern: re.Pattern[str], check: Check, data_class: str, text: str, start: int, end: int
 ) -> Iterator[Span]:
-    for begin, stop, score in search(pattern, text, start, end, lambda match: check(text, match)):
+    for begin, stop, score in search_number(
+        pattern, text, start, end, lambda match: check(text, match)
+    ):
         yield Span(begin, stop, data_class, score)
 
 

@@ -12,7 +12,8 @@ from policies.classification.spans import Recognizer, Span, Trigger, compile_tex
 
 _OCTET = r"(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)"
 _IPV4 = compile_text(
-    rf"(?<![\w.]) (?:{_OCTET} (?:\.|\[\.\]|\(\.\)|[ ]\.[ ]|\[dot\]|\(dot\)) ){{3}} {_OCTET} (?! \w | \.\w )"
+    rf"(?<![\w.]) (?:{_OCTET} (?:\.|\[\.\]|\(\.\)|[ ]\.[ ]|\[dot\]|\(dot\)) ){{3}}"
+    rf" {_OCTET} (?! \w | \.\w )"
 )
 _VERSION_MARK = compile_text(
     r"""(?: (?<![a-z]) (?: v | ver | vers | version | versions | release | rev | build | firmware

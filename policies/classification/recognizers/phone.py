@@ -16,7 +16,7 @@ from policies.classification.spans import (
     compile_text,
     digits_of,
     named,
-    search,
+    search_number,
 )
 
 _INTERNATIONAL = compile_text(
@@ -47,7 +47,8 @@ _SHORT = compile_text(
     r"(?<![\w.,+/-]) (?!(?:19|20)\d\d.(?:19|20)\d\d) \d{3,4} [ .-] \d{4} (?! \w | [.,-]\d )"
 )
 _PHONE_WORDS = compile_text(
-    r"""(?: phone | (?<![a-z]) (?:my|his|her|their|our|your)[ ](?:new[ ])?(?:cell|number) | telef\w{0,5} | mobil | (?<![a-z]) (?: tel | t[eé]l[eé]\w{0,8}
+    r"""(?: phone | (?<![a-z]) (?:my|his|her|their|our|your)[ ](?:new[ ])?(?:cell|number)
+        | telef\w{0,5} | mobil | (?<![a-z]) (?: tel | t[eé]l[eé]\w{0,8}
         | (?:cell|mobile|phone|fax|handy|mobil|contact)[ _-]?(?:no|nr|num\w{0,4}|phone)?
         | whatsapp | sms | call | calling | dial | ring | rufnummer | rufen | anrufen | m[oó]vil
         | cellulare | portable | appelez | gsm | bel | llama\w{0,3} | chiama\w{0,3} ) )""",
@@ -97,7 +98,7 @@ def _find(text: str, start: int, end: int) -> Iterator[Span]:
         (_SOUTHERN, lambda match: _always(0.6, match)),
         (_MOBILE_BARE, lambda match: _always(0.6, match)),
     ):
-        for begin, stop, score in search(pattern, text, start, end, check):
+        for begin, stop, score in search_number(pattern, text, start, end, check):
             # "(030 123456)": the bracket belongs to the sentence.
             lone = text[begin] == "(" and ")" not in text[begin:stop]
             yield Span(begin + lone, stop, "PHONE_NUMBER", score)
@@ -109,7 +110,7 @@ def _find_named(text: str, start: int, end: int) -> Iterator[Span]:
         return 0.8 if by_name else 0.0
 
     for pattern in (_BARE, _SHORT):
-        for begin, stop, score in search(pattern, text, start, end, confirm):
+        for begin, stop, score in search_number(pattern, text, start, end, confirm):
             yield Span(begin, stop, "PHONE_NUMBER", score)
 
 

@@ -68,6 +68,81 @@ def test_a_disguised_number_is_found_where_it_stands(find: Find, disguise: str) 
         assert len(inner) >= len(written.rstrip("=").removesuffix("%3D%3D").lstrip("\u202e"))
 
 
+OTHER_SPELLINGS = {
+    "EMAIL_ADDRESS": [
+        "m a r i a @ e x a m p l e . o r g",
+        "maria_at_example_dot_com",
+        "maria @ example.com",
+        "maria [@] example.org",
+        "maria@example dot com",
+        "maria&commat;example&period;org",
+        "m\u0430ria@ex\u0430mple.org",
+        "=6D=61=72=69=61=40=65=78=61=6D=70=6C=65=2E=6F=72=67",
+    ],
+    "US_SSN": [
+        "123--45--6789",
+        "123 - 45 - 6789",
+        "123-45-\n6789",
+        "123\t45\t6789",
+        "123_45_6789",
+        "123/45/6789",
+        "123 45-6789",
+        "\\061\\062\\063-45-6789",
+        "\\U00000031\\U0000003223-45-6789".replace("23-", "3-", 1),
+        "0x3132332d34352d36373839",
+    ],
+    "PAYMENT_CARD": [
+        "4111 1111-1111 1111",
+        "4111  1111  1111  1111",
+        "4111\n1111\n1111\n1111",
+        "4111*1111*1111*1111",
+        "4111|1111|1111|1111",
+        "4111 1111 11111111",
+        "411111 1111111111",
+        "41 11 11 11 11 11 11 11",
+    ],
+    "IBAN": [
+        "DE89\n3704\n0044\n0532\n0130\n00",
+        "DE 89 37 04 00 44 05 32 01 30 00",
+        "D E 8 9 3 7 0 4 0 0 4 4 0 5 3 2 0 1 3 0 0 0",
+    ],
+    "AWS_ACCESS_KEY": [
+        "A K I A I O S F O D N N 7 E X A M P L E",
+        "AKIA\nIOSFODNN7EXAMPLE",
+        "akiaiosfodnn7example",
+        "\u0410KIAIOSFODNN7EXAMPLE",
+    ],
+    "IP_ADDRESS": ["192[.]168[.]1[.]10", "192[dot]168[dot]1[dot]10", "192 . 168 . 1 . 10"],
+    "PRIVATE_KEY": ["BEGIN RSA PRIVATE KEY MIIEow", "-----BEGIN RSA PRIVATE\nKEY-----"],
+}
+
+
+@pytest.mark.parametrize(
+    ("data_class", "written"),
+    [(name, written) for name, all_of in OTHER_SPELLINGS.items() for written in all_of],
+)
+def test_another_spelling_is_found(find: Find, data_class: str, written: str) -> None:
+    for around in ("{}", "Here: {}, and more", "Grüße – {} – bitte"):
+        assert data_class in [name for name, _ in find(around.format(written))], around
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "4111 1111 1111 1111 12/29 123",
+        "4111111111111111 12/29 123",
+        "exp 12/29 4111 1111 1111 1111",
+        "Nr. 1: 4111-1111-1111-1111, Nr. 2: 5500-0000-0000-0004",
+    ],
+)
+def test_a_card_beside_its_date_is_found(find: Find, text: str) -> None:
+    assert ("PAYMENT_CARD") in [name for name, _ in find(text)]
+
+
+def test_russian_words_are_left_as_they_are(find: Find) -> None:
+    assert find("Сервер принял заказ в 10:30, ответ API: всё хорошо. Спасибо!") == []
+
+
 def test_wrapped_base64_is_read_as_one(find: Find) -> None:
     letter = "Dear Ms. Huber, your card 4111 1111 1111 1111 was charged twice. " * 3
     wrapped = base64.encodebytes(letter.encode()).decode().strip()
