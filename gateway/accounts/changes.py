@@ -4,7 +4,8 @@ INVARIANT: whatever a snapshot reads changes only together with a call of `recor
 same transaction. So a reader that finds the same version before and after reading saw one state.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 
 from django.db import transaction
 from django.db.models import F
@@ -13,6 +14,21 @@ from gateway.accounts.acting import Acting, actor_name
 from gateway.accounts.models import ControlVersion
 from gateway.audit.registry import EventType
 from gateway.audit.services import Detail, record_event
+
+
+@contextmanager
+def changing() -> Iterator[None]:
+    """A transaction for one change of the control plane. Changes wait for each other.
+
+    The version's row is locked first, so that what a service checks (a name is free, another
+    admin exists) is still true when it writes, and no two changes wait for each other's rows.
+    """
+    with transaction.atomic():
+        if transaction.get_connection().features.has_select_for_update:
+            ControlVersion.objects.get_or_create(pk=1)
+            ControlVersion.objects.select_for_update().get(pk=1)
+        # SQLite has one writer at a time, and its transactions begin as one (settings).
+        yield
 
 
 def record_change(

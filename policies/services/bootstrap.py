@@ -9,10 +9,8 @@ from dataclasses import dataclass, field
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
-from django.db import transaction
-
 from gateway.accounts.acting import System
-from gateway.accounts.changes import record_change
+from gateway.accounts.changes import changing, record_change
 from gateway.accounts.models import Organisation, Project, User
 from gateway.accounts.roles import OrganisationRole, Role
 from gateway.accounts.services import (
@@ -52,7 +50,7 @@ class NotOurDemo(ValueError):
     """The address given for a demo model is not on the loopback."""
 
 
-@transaction.atomic
+@changing()
 def first_run(*, demo_onprem_url: str = "", demo_cloud_url: str = "") -> FirstRun | None:
     """Set an empty installation up; None (and nothing changed) when anybody has an account.
 
@@ -123,7 +121,7 @@ def _make_demo(spec: DeploymentSpec) -> Deployment:
     return row
 
 
-@transaction.atomic
+@changing()
 def update_demo_urls(*, demo_onprem_url: str, demo_cloud_url: str) -> None:
     """Point the demo models at the ports they got this time; their clearance stays.
 

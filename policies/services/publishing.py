@@ -9,11 +9,9 @@ import json
 from collections.abc import Mapping
 from dataclasses import replace
 
-from django.db import transaction
-
 from gateway.accounts.access import require, require_admin
 from gateway.accounts.acting import Acting, actor_name
-from gateway.accounts.changes import record_change
+from gateway.accounts.changes import changing, record_change
 from gateway.accounts.models import Group, Project
 from gateway.accounts.roles import Role
 from gateway.audit.registry import EventType
@@ -109,7 +107,7 @@ def publish(
         require_admin(by)
     else:
         require(by, project, Role.EDITOR)
-    with transaction.atomic():
+    with changing():
         read = validate(document, project=project)
         if project is None:
             _require_projects_still_read(read)

@@ -5,11 +5,9 @@ INVARIANT: the words appear in no event and no log; who may read the database ma
 
 from collections.abc import Sequence
 
-from django.db import transaction
-
 from gateway.accounts.access import require
 from gateway.accounts.acting import Acting
-from gateway.accounts.changes import record_change
+from gateway.accounts.changes import changing, record_change
 from gateway.accounts.models import Project
 from gateway.accounts.roles import Role
 from gateway.audit.registry import EventType
@@ -21,7 +19,7 @@ def set_word_list(
 ) -> None:
     """Give a project a word list, or replace it. Editors may. Its data class is its name."""
     require(by, project, Role.EDITOR)
-    with transaction.atomic():
+    with changing():
         WordList.objects.update_or_create(
             project=project, name=name, defaults={"category": category, "words": list(words)}
         )
@@ -31,7 +29,7 @@ def set_word_list(
 def remove_word_list(*, by: Acting, project: Project, name: str) -> None:
     """Take a word list away; its words are found no more. Editors may."""
     require(by, project, Role.EDITOR)
-    with transaction.atomic():
+    with changing():
         WordList.objects.filter(project=project, name=name).delete()
         _record(by, project, name)
 

@@ -13,12 +13,11 @@ from datetime import datetime
 from typing import Literal
 
 from django.core.exceptions import PermissionDenied, ValidationError
-from django.db import transaction
 from django.utils import timezone
 
 from gateway.accounts.access import may, require, role_in
 from gateway.accounts.acting import Acting, System
-from gateway.accounts.changes import record_change
+from gateway.accounts.changes import changing, record_change
 from gateway.accounts.models import APIKey, Project, ServiceAccount, User
 from gateway.accounts.roles import MAY_USE, Role
 from gateway.audit.registry import EventType
@@ -70,7 +69,7 @@ def create_api_key(  # noqa: PLR0913 -- a key has that many properties
     prefix = KEY_START + "".join(secrets.choice(_PREFIX_LETTERS) for _ in range(_PREFIX_LENGTH))
     text = f"{prefix}-{secrets.token_urlsafe(_SECRET_BYTES)}"
     floor = floor if floor is not None else Label()
-    with transaction.atomic():
+    with changing():
         key = APIKey.objects.create(
             project=project,
             user=owner if isinstance(owner, User) else None,
@@ -108,7 +107,7 @@ def revoke_api_key(*, by: Acting, key: APIKey, reason: str = "") -> None:
     """
     if not (isinstance(by, User) and by.is_active and key.user_id == by.pk):
         require(by, key.project, Role.EDITOR)
-    with transaction.atomic():
+    with changing():
         revoked = APIKey.objects.filter(pk=key.pk, revoked_at=None).update(
             revoked_at=timezone.now()
         )

@@ -5,11 +5,10 @@ from collections.abc import Iterable
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email, validate_slug
-from django.db import transaction
 
 from gateway.accounts.access import require_admin
 from gateway.accounts.acting import Acting
-from gateway.accounts.changes import record_change
+from gateway.accounts.changes import changing, record_change
 from gateway.accounts.models import APIKey, Group, Organisation, User, normalise_email
 from gateway.accounts.roles import OrganisationRole
 from gateway.audit.registry import EventType
@@ -36,7 +35,7 @@ def create_user(
     else:
         validate_password(password, user)
         user.set_password(password)
-    with transaction.atomic():
+    with changing():
         if User.objects.filter(email=email).exists():
             raise ValidationError("There is an account with this e-mail address already.")
         user.save(force_insert=True)
@@ -52,7 +51,7 @@ def set_password(*, by: Acting, user: User, password: str) -> None:
     if by != user:
         require_admin(by)
     validate_password(password, user)
-    with transaction.atomic():
+    with changing():
         user.set_password(password)
         user.save(update_fields=["password"])
         method = "own" if by == user else "admin"
@@ -62,7 +61,7 @@ def set_password(*, by: Acting, user: User, password: str) -> None:
 def change_user_role(*, by: Acting, user: User, role: OrganisationRole) -> None:
     """Give a person another role in the organisation. The last active admin stays one."""
     require_admin(by)
-    with transaction.atomic():
+    with changing():
         before = user.organisation_role
         if before == role:
             return
@@ -84,7 +83,7 @@ def change_user_role(*, by: Acting, user: User, role: OrganisationRole) -> None:
 def deactivate_user(*, by: Acting, user: User) -> None:
     """Switch a person's account off. Their keys, and those acting for them, die with it."""
     require_admin(by)
-    with transaction.atomic():
+    with changing():
         _refuse_last_admin(user)
         if not User.objects.filter(pk=user.pk, is_active=True).update(is_active=False):
             return
@@ -96,7 +95,7 @@ def deactivate_user(*, by: Acting, user: User) -> None:
 def reactivate_user(*, by: Acting, user: User) -> None:
     """Switch an account on again. Keys that were not revoked live again, too."""
     require_admin(by)
-    with transaction.atomic():
+    with changing():
         if not User.objects.filter(pk=user.pk, is_active=False).update(is_active=True):
             return
         record_change(by, EventType.USER_REACTIVATED, "user", user.pk)
@@ -113,7 +112,7 @@ def set_group(*, by: Acting, slug: str, members: Iterable[User]) -> Group:
     """Make a group, or give it exactly these members."""
     require_admin(by)
     validate_slug(slug)
-    with transaction.atomic():
+    with changing():
         group, created = Group.objects.get_or_create(slug=slug)
         before = set(group.members.values_list("pk", flat=True))
         members = list(members)
@@ -136,7 +135,7 @@ def set_group(*, by: Acting, slug: str, members: Iterable[User]) -> Group:
 def remove_group(*, by: Acting, group: Group) -> None:
     """Remove a group; rules that name it match nobody any more."""
     require_admin(by)
-    with transaction.atomic():
+    with changing():
         key, removed = group.pk, sorted(map(str, group.members.values_list("pk", flat=True)))
         group.delete()
         record_change(
@@ -156,7 +155,7 @@ def change_organisation(
     """Change the organisation's settings; None leaves one as it is."""
     require_admin(by)
     wanted = {"name": name, "second_person_for_widening": second_person_for_widening}
-    with transaction.atomic():
+    with changing():
         organisation = Organisation.load()
         changed = {
             field: value

@@ -2,11 +2,10 @@
 
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_slug
-from django.db import transaction
 
 from gateway.accounts.access import require, require_admin
 from gateway.accounts.acting import Acting
-from gateway.accounts.changes import record_change
+from gateway.accounts.changes import changing, record_change
 from gateway.accounts.models import APIKey, Membership, Project, ServiceAccount, User
 from gateway.accounts.roles import Role
 from gateway.accounts.services.keys import floor_of
@@ -25,7 +24,7 @@ def create_project(
     """
     require_admin(by)
     validate_slug(slug)
-    with transaction.atomic():
+    with changing():
         if Project.objects.filter(slug=slug).exists():
             raise ValidationError(f"There is a project {slug!r} already.")
         project = Project.objects.create(
@@ -64,7 +63,7 @@ def change_project(
         require_admin(by)
     before = {"name": project.name, "floor": label_text(floor_of(project))}
     before["archived"] = str(project.archived)
-    with transaction.atomic():
+    with changing():
         if name is not None:
             project.name = name.strip() or project.slug
         if floor is not None:
@@ -111,7 +110,7 @@ def label_text(label: Label) -> str:
 def add_member(*, by: Acting, project: Project, user: User, role: Role = Role.MEMBER) -> Membership:
     """Make a person a member, or change their role. Owners and admins may."""
     require(by, project, Role.OWNER)
-    with transaction.atomic():
+    with changing():
         membership = Membership.objects.filter(project=project, user=user).first()
         if membership is None:
             membership = Membership.objects.create(project=project, user=user, role=role)
@@ -143,7 +142,7 @@ def add_member(*, by: Acting, project: Project, user: User, role: Role = Role.ME
 def remove_member(*, by: Acting, project: Project, user: User) -> None:
     """Take a person out of a project; their keys in it stop working."""
     require(by, project, Role.OWNER)
-    with transaction.atomic():
+    with changing():
         membership = Membership.objects.filter(project=project, user=user).first()
         if membership is None:
             return
@@ -168,7 +167,7 @@ def create_service_account(
     validate_slug(name)
     if on_behalf_of is not None and by != on_behalf_of:
         require_admin(by)
-    with transaction.atomic():
+    with changing():
         if ServiceAccount.objects.filter(project=project, name=name).exists():
             raise ValidationError(f"The project has a service account {name!r} already.")
         account = ServiceAccount.objects.create(
@@ -188,7 +187,7 @@ def create_service_account(
 def deactivate_service_account(*, by: Acting, account: ServiceAccount) -> None:
     """Switch a service account off; its keys die with it."""
     require(by, account.project, Role.EDITOR)
-    with transaction.atomic():
+    with changing():
         found = ServiceAccount.objects.filter(pk=account.pk, active=True)
         if not found.update(active=False):
             return

@@ -4,11 +4,10 @@ import re
 from collections.abc import Sequence
 
 from django.core.exceptions import ValidationError
-from django.db import transaction
 
 from gateway.accounts.access import require, require_admin
 from gateway.accounts.acting import Acting
-from gateway.accounts.changes import record_change
+from gateway.accounts.changes import changing, record_change
 from gateway.accounts.models import Project
 from gateway.accounts.roles import Role
 from gateway.audit.registry import EventType
@@ -29,7 +28,7 @@ def set_alias(*, by: Acting, name: str, deployments: Sequence[Deployment]) -> Mo
     names = [deployment.name for deployment in deployments]
     if not names or len(set(names)) != len(names):
         raise ValidationError("An alias names at least one deployment, each once.")
-    with transaction.atomic():
+    with changing():
         alias, created = ModelAlias.objects.get_or_create(name=name)
         before = alias.target_names()
         if before == names:
@@ -59,7 +58,7 @@ def set_alias(*, by: Acting, name: str, deployments: Sequence[Deployment]) -> Mo
 def remove_alias(*, by: Acting, alias: ModelAlias) -> None:
     """Remove an alias; clients that ask for it get a 404."""
     require_admin(by)
-    with transaction.atomic():
+    with changing():
         key = alias.pk
         alias.delete()
         record_change(by, EventType.ALIAS_REMOVED, "alias", key, name=alias.name)
@@ -68,7 +67,7 @@ def remove_alias(*, by: Acting, alias: ModelAlias) -> None:
 def add_grant(*, by: Acting, project: Project, deployment: Deployment) -> None:
     """Let a project use a deployment. Its clearance stays what it is. Editors and admins may."""
     require(by, project, Role.EDITOR)
-    with transaction.atomic():
+    with changing():
         grant, created = Grant.objects.get_or_create(project=project, deployment=deployment)
         if created:
             record_change(
@@ -84,7 +83,7 @@ def add_grant(*, by: Acting, project: Project, deployment: Deployment) -> None:
 def remove_grant(*, by: Acting, project: Project, deployment: Deployment) -> None:
     """Take a deployment from a project. Editors and admins may."""
     require(by, project, Role.EDITOR)
-    with transaction.atomic():
+    with changing():
         grant = Grant.objects.filter(project=project, deployment=deployment).first()
         if grant is None:
             return

@@ -1,10 +1,8 @@
 """The one switch that stops everything that leaves on_prem, at once."""
 
-from django.db import transaction
-
 from gateway.accounts.access import require_admin
 from gateway.accounts.acting import Acting
-from gateway.accounts.changes import record_change
+from gateway.accounts.changes import changing, record_change
 from gateway.accounts.models import Organisation
 from gateway.audit.registry import EventType
 
@@ -21,7 +19,7 @@ def resume_egress(*, by: Acting, reason: str = "") -> bool:
 
 def _switch(by: Acting, *, stopped: bool, reason: str) -> bool:
     require_admin(by)
-    with transaction.atomic():
+    with changing():
         organisation = Organisation.load()
         if organisation.egress_stopped == stopped:
             return False

@@ -5,11 +5,10 @@ from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 
 from django.core.exceptions import ValidationError
-from django.db import transaction
 
 from gateway.accounts.access import require_admin
 from gateway.accounts.acting import Acting
-from gateway.accounts.changes import record_change
+from gateway.accounts.changes import changing, record_change
 from gateway.accounts.models import User
 from gateway.audit.registry import EventType
 from gateway.deployments.addresses import is_ollama_cloud
@@ -63,7 +62,7 @@ def propose(
     """
     require_admin(by)
     made: list[Deployment] = []
-    with transaction.atomic():
+    with changing():
         for item in found:
             known = Deployment.objects.filter(
                 base_url=item.base_url, upstream_model=item.model

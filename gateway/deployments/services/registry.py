@@ -7,11 +7,10 @@ its zone's default and the deployment is switched off, whoever asks.
 from dataclasses import dataclass, replace
 
 from django.core.exceptions import ValidationError
-from django.db import transaction
 
 from gateway.accounts.access import require_admin
 from gateway.accounts.acting import Acting
-from gateway.accounts.changes import record_change
+from gateway.accounts.changes import changing, record_change
 from gateway.accounts.models import User
 from gateway.audit.registry import EventType
 from gateway.audit.services import Detail
@@ -54,7 +53,7 @@ def create_deployment(
     _check_credential(credential)
     clearance = spec.wanted_clearance()
     widens = admits_more(clearance, default_clearance(spec.zone))
-    with transaction.atomic():
+    with changing():
         if Deployment.objects.filter(name=spec.name).exists():
             raise ValidationError({"name": f"There is a deployment {spec.name!r} already."})
         if widens:
@@ -102,7 +101,7 @@ def change_deployment(  # noqa: PLR0913 -- each may be given by name
     require_admin(by)
     fields = checked(spec)
     _check_credential(credential or "")
-    with transaction.atomic():
+    with changing():
         row = Deployment.objects.select_for_update().get(pk=deployment.pk)
         before = spec_of(row)
         if spec.name != before.name:
@@ -177,7 +176,7 @@ def _least(one: Clearance, other: Clearance) -> Clearance:
 def set_enabled(*, by: Acting, deployment: Deployment, enabled: bool, reason: str = "") -> None:
     """Switch a deployment on or off. Only a confirmed one can be switched on."""
     require_admin(by)
-    with transaction.atomic():
+    with changing():
         row = Deployment.objects.select_for_update().get(pk=deployment.pk)
         if row.enabled == enabled:
             return
@@ -192,7 +191,7 @@ def set_enabled(*, by: Acting, deployment: Deployment, enabled: bool, reason: st
 def remove_deployment(*, by: Acting, deployment: Deployment) -> None:
     """Remove a deployment that no alias names; its grants go with it. Raises ValidationError."""
     require_admin(by)
-    with transaction.atomic():
+    with changing():
         used = list(deployment.aliases.values_list("name", flat=True))
         if used:
             raise ValidationError(f"The alias {used[0]!r} names this deployment: change it first.")

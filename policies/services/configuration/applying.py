@@ -6,10 +6,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from django.core.exceptions import PermissionDenied, ValidationError
-from django.db import transaction
 
 from gateway.accounts.access import require_admin
-from gateway.accounts.changes import record_change
+from gateway.accounts.changes import changing, record_change
 from gateway.accounts.models import Organisation, Project
 from gateway.audit.registry import EventType
 from gateway.deployments.models import Deployment
@@ -140,7 +139,7 @@ def _read(document: object, known: KnownNames) -> PolicyDocument | None:
     return read_for_organisation(document, known) if document is not None else None
 
 
-@transaction.atomic
+@changing()
 def apply(
     file: ConfigFile, *, authority: Authority, yes_widen: bool = False, prune: bool = False
 ) -> Plan:
@@ -155,7 +154,7 @@ def apply(
     return plan
 
 
-@transaction.atomic
+@changing()
 def apply_at_start(file: ConfigFile, *, authority: Authority) -> Plan | None:
     """Apply the file that the operator named for the start; None when it is the one applied last.
 
