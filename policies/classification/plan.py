@@ -7,13 +7,14 @@ from policies.classification import encoded
 from policies.classification.locate import HyperscanLocator, Locator, RegexLocator
 from policies.classification.normalise import ESCAPE_TRIGGERS, LATIN_SPECIALS
 from policies.classification.recognizers import RECOGNIZERS, code
+from policies.classification.recognizers.digits import NINE_DIGITS
 from policies.classification.spans import Recognizer, Trigger
 
 
 class Plan:
     """Indexes of triggers: first the recognizers', then blocks of one kind each."""
 
-    __slots__ = ("escapes", "latin", "opaque", "owners", "runs", "signals", "triggers")
+    __slots__ = ("digits", "escapes", "latin", "opaque", "owners", "runs", "signals", "triggers")
 
     def __init__(self, recognizers: Sequence[Recognizer]) -> None:
         places: dict[Trigger, int] = {}
@@ -25,6 +26,7 @@ class Plan:
                     owners.append([])
                 owners[place].append(number)
         self.owners = tuple(tuple(numbers) for numbers in owners)
+        self.digits = places[NINE_DIGITS]
         self.triggers: list[Trigger] = list(places)
         # Each of these is the index of the first trigger of its block; the order matters.
         self.signals = self._add([signal.trigger for signal in code.SIGNALS])

@@ -9,6 +9,7 @@ from policies.classification.locate import Hits, Locator
 from policies.classification.normalise import Reading, fold, latinise, readings
 from policies.classification.plan import PLAN
 from policies.classification.recognizers import DATA_CLASSES, RECOGNIZERS, code
+from policies.classification.recognizers.digits import is_time_or_uuid
 from policies.classification.resolve import Found, resolve
 from policies.classification.spans import SEPARATOR, Recognizer, join
 from policies.classification.word_lists import WordMatcher
@@ -117,7 +118,7 @@ class Scan:
         if self._words is not None:
             for span in self._words.find(text):
                 self._add(span, "words", to_origin)
-        sorted_hits = _Sorted(hits, len(text))
+        sorted_hits = _Sorted(hits, text)
         first = len(self._found)
         for number, opened in sorted_hits.regions.items():
             self._search(RECOGNIZERS[number], text, opened, to_origin)
@@ -212,14 +213,17 @@ class _Sorted:
 
     __slots__ = ("escaped", "latin", "opaque", "regions", "runs", "signals")
 
-    def __init__(self, hits: Hits, length: int) -> None:
+    def __init__(self, hits: Hits, text: str) -> None:
         self.regions: dict[int, list[tuple[int, int]]] = {}
         self.signals: Hits = []
         self.runs: Hits = []
         self.opaque = self.escaped = self.latin = False
         plan = PLAN
+        length = len(text)
         for index, end in hits:
             if index < plan.signals:
+                if index == plan.digits and is_time_or_uuid(text, end):
+                    continue
                 trigger = plan.triggers[index]
                 region = (max(0, end - trigger.back), min(length, end + trigger.ahead))
                 for number in plan.owners[index]:

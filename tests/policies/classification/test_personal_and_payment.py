@@ -209,6 +209,20 @@ def test_a_card_after_another_number_is_found(find: Find) -> None:
     assert ("PAYMENT_CARD", "4111111111111111") in find("12,4111111111111111,2029")
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "2024-01-15 10:30 4111 1111 1111 1111",
+        "4111 1111 1111 1111 2024-01-15 10:30:00",
+        "123e4567-e89b-12d3-a456-426614174000 4111 1111 1111 1111",
+        "4111 1111 1111 1111 123e4567-e89b-12d3-a456-426614174000",
+        "4111111111111111 123e4567-e89b-12d3-a456-426614174000",
+    ],
+)
+def test_a_card_beside_a_time_or_a_uuid_is_found(find: Find, text: str) -> None:
+    assert [name for name, _ in find(text)] == ["PAYMENT_CARD"]
+
+
 def test_both_lines_of_a_machine_readable_zone_are_one_finding(find: Find) -> None:
     zone = (
         "P<UTOERIKSSON<<ANNA<MARIA<<<<<<<<<<<<<<<<<<<\nL898902C36UTO7408122F1204159ZE184226B<<<<<10"
