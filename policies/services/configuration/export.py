@@ -16,6 +16,7 @@ from gateway.deployments.spec import DeploymentSpec
 from policies.engine.labels import Label
 from policies.services.configuration.present import read_present
 from policies.services.configuration.wanted import DeploymentWanted, ProjectWanted, Wanted
+from policies.services.configuration.yaml_reader import Dumper
 
 
 def export() -> str:
@@ -48,7 +49,7 @@ def as_yaml(present: Wanted, *, without: Iterable[str] = ()) -> str:
         ],
         "projects": [_project(project) for project in present.projects],
     }
-    return yaml.safe_dump(data, sort_keys=False, allow_unicode=True, width=100)
+    return yaml.dump(data, Dumper=Dumper, sort_keys=False, allow_unicode=True, width=100)
 
 
 def _said(**fields: Any) -> dict[str, Any]:

@@ -24,13 +24,18 @@ class _Loader(yaml.SafeLoader):
     yaml_implicit_resolvers = {}  # noqa: RUF012 -- the base class's contract
 
 
+class Dumper(yaml.SafeDumper):
+    """Writes what `read_yaml` reads back as the same: quotes what either kind of YAML resolves."""
+
+
 for _name, _pattern, _first in (
     ("null", r"|~|null|Null|NULL", ["", "~", "n", "N"]),
     ("bool", r"true|True|TRUE|false|False|FALSE", list("tTfF")),
     ("int", r"[-+]?[0-9]{1,18}", list("-+0123456789")),
     ("float", r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?", list("-+.0123456789")),
 ):
-    _Loader.add_implicit_resolver(f"{_TAG}{_name}", re.compile(rf"^(?:{_pattern})$"), _first)
+    for _kind in (_Loader, Dumper):
+        _kind.add_implicit_resolver(f"{_TAG}{_name}", re.compile(rf"^(?:{_pattern})$"), _first)
 
 
 @dataclass(slots=True)

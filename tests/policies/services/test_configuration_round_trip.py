@@ -1,0 +1,141 @@
+"""Whatever the database can hold, an export of it reads back as the same."""
+
+import re
+from datetime import date
+from pathlib import Path
+
+import pytest
+from django.conf import settings
+from hypothesis import given
+from hypothesis import settings as effort
+from hypothesis import strategies as st
+
+from gateway.accounts.roles import Role
+from gateway.deployments.models import ENDPOINTS
+from gateway.deployments.spec import MODALITIES, DeploymentSpec
+from policies.engine.facts import Clearance, Evidence, Zone
+from policies.engine.labels import DEFAULT_MINIMUMS, Label, Sensitivity
+from policies.services.configuration import Authority, ConfigFile, apply, diff, export
+from policies.services.configuration.export import as_yaml
+from policies.services.configuration.read import (
+    ORGANISATION,
+    PROJECT,
+    SECTIONS,
+    Existing,
+    read_configuration,
+)
+from policies.services.configuration.read_deployments import FIELDS, TIMEOUTS
+from policies.services.configuration.wanted import (
+    DeploymentWanted,
+    OrganisationWanted,
+    ProjectWanted,
+    Wanted,
+    WordListWanted,
+)
+from tests.support.world import SETUP
+
+DOCS = Path(settings.BASE_DIR) / "docs" / "configuration.md"
+
+slugs = st.from_regex(r"[a-z0-9_-]{1,12}", fullmatch=True)
+# Words that YAML has tripped over: booleans, times, numbers, markers, quotes, several scripts.
+texts = st.one_of(
+    st.sampled_from(["no", "on", "18:30", "2027-01-01", "1e3", "0x1F", "~", "null", "# x", "- a"]),
+    st.text(st.characters(codec="utf-8", categories=("L", "N", "P", "S")), min_size=1, max_size=20),
+)
+categories = st.frozensets(st.sampled_from(sorted(DEFAULT_MINIMUMS)))
+sensitivities = st.sampled_from(Sensitivity)
+labels = st.builds(Label, sensitivities, categories)
+evidence = st.builds(
+    Evidence,
+    kind=texts,
+    reference=texts,
+    valid_until=st.none() | st.dates(date(2020, 1, 1), date(2040, 1, 1)),
+)
+seconds = st.floats(0.5, 3600, allow_nan=False)
+specs = st.builds(
+    DeploymentSpec,
+    name=slugs,
+    base_url=st.sampled_from(["http://10.0.0.5:8000/v1", "https://vendor.example/v1"]),
+    upstream_model=st.sampled_from(["m", "org/model:7b", "1", "true"]),
+    zone=st.sampled_from(Zone),
+    clearance=st.builds(Clearance, sensitivities, st.none() | categories),
+    endpoints=st.frozensets(st.sampled_from(ENDPOINTS), min_size=1),
+    modalities=st.frozensets(st.sampled_from(MODALITIES), min_size=1),
+    vendor=st.just("") | texts,
+    region=st.just("") | texts,
+    retention_days=st.none() | st.integers(0, 4000),
+    trains_on_data=st.none() | st.booleans(),
+    evidence=st.lists(evidence, max_size=2).map(tuple),
+    options=st.just({}),
+    connect_timeout_s=seconds,
+    first_byte_timeout_s=seconds,
+    idle_timeout_s=seconds,
+    enabled=st.booleans(),
+)
+emails = st.from_regex(r"[a-z]{1,6}@[a-z]{1,6}\.example", fullmatch=True)
+
+
+@st.composite
+def configurations(draw: st.DrawFn) -> Wanted:
+    deployments = draw(st.lists(specs, unique_by=lambda spec: spec.name, max_size=3))
+    names = [spec.name for spec in deployments]
+    name = st.sampled_from(names) if names else st.nothing()
+    some = st.lists(name, unique=True).map(tuple)
+    targets = st.lists(name, unique=True, min_size=1).map(tuple)
+    aliases = st.dictionaries(slugs.map(lambda slug: "a" + slug), targets, max_size=2)
+    lists = st.builds(
+        WordListWanted,
+        category=st.sampled_from(sorted(DEFAULT_MINIMUMS)),
+        words=st.lists(texts, unique=True, min_size=1, max_size=4).map(tuple),
+    )
+    project = st.builds(
+        ProjectWanted,
+        slug=slugs,
+        name=texts,
+        floor=labels,
+        members=st.dictionaries(emails, st.sampled_from(Role), max_size=2),
+        word_lists=st.dictionaries(st.sampled_from(["codenames", "clients"]), lists),
+        grants=some,
+        policy=st.none(),
+    )
+    return Wanted(
+        organisation=OrganisationWanted(
+            name=draw(texts),
+            egress_stopped=draw(st.booleans()),
+            second_person_for_widening=draw(st.booleans()),
+        ),
+        groups=draw(
+            st.dictionaries(slugs, st.lists(emails, unique=True, max_size=2).map(tuple), max_size=2)
+        ),
+        deployments=tuple(DeploymentWanted(spec=spec) for spec in deployments),
+        aliases=draw(aliases) if names else {},
+        projects=tuple(draw(st.lists(project, unique_by=lambda item: item.slug, max_size=2))),
+        sections=frozenset(SECTIONS),
+    )
+
+
+@effort(max_examples=60, deadline=None)
+@given(configurations())
+def test_what_is_written_reads_back_as_the_same(wanted: Wanted) -> None:
+    read = read_configuration(as_yaml(wanted), file="x", folder=Path(), existing=Existing())
+    assert read == wanted
+
+
+@pytest.mark.django_db
+def test_the_documents_example_can_be_applied_as_it_stands(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("ANTHROPIC_API_KEY", "vendor-secret-1")
+    (example,) = re.findall(r"```yaml\n(.*?)```", DOCS.read_text(), re.DOTALL)
+    apply(ConfigFile(example), authority=Authority(SETUP), yes_widen=True)
+    assert diff(ConfigFile(export()), prune=True).as_text() == ""
+
+
+def test_every_field_is_documented() -> None:
+    text = DOCS.read_text()
+    missing = [
+        field
+        for field in (*SECTIONS, *ORGANISATION, *PROJECT, *FIELDS, *TIMEOUTS)
+        if not re.search(rf"[`*]{field}[`*]", text)
+    ]
+    assert missing == []
