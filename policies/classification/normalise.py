@@ -173,12 +173,15 @@ _ALIKE = dict(
     )
 )
 _LOOKS = "".join(map(chr, _ALIKE))
+_ANY_ALIKE = re.compile(f"[{_LOOKS}]")
 # Only where they stand among Latin letters: a Russian word is left alone.
 _MIXED = re.compile(f"(?<=[0-9A-Za-z@.])[{_LOOKS}]+|[{_LOOKS}]+(?=[0-9A-Za-z@.])")
 
 
 def latinise(parent: Reading) -> Reading | None:
     """Letters of other scripts among Latin ones read as the Latin ones they look like."""
+    if not _ANY_ALIKE.search(parent.text):
+        return None
     return _replace(parent, _MIXED, lambda match: match[0].translate(_ALIKE))
 
 
