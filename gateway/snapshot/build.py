@@ -10,10 +10,12 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from django.conf import settings
+from django.core.exceptions import ValidationError
 from django.utils import timezone
 
 from gateway.accounts.changes import control_version
 from gateway.accounts.models import Organisation
+from gateway.deployments.addresses import clean_base_url
 from gateway.deployments.credentials import CredentialUnreadable, decrypt
 from gateway.deployments.models import Deployment
 from gateway.inference.contracts import Analyser, Snapshot
@@ -72,7 +74,14 @@ class Builder:
             if not row.enabled or row.proposed:
                 continue
             try:
+                # Judged again: since it was stored, Sluice itself may have moved there.
+                clean_base_url(row.base_url)
                 new = destination_of(row)
+            except ValidationError as error:
+                log.error(  # noqa: TRY400 -- a known condition, no defect
+                    "deployment %s has no destination: %s", row.name, " ".join(error.messages)
+                )
+                continue
             except CredentialUnreadable as error:
                 log.error(  # noqa: TRY400 -- a known condition, no defect
                     "deployment %s has no destination: its credential is %s", row.name, error

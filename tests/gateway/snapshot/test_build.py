@@ -76,6 +76,14 @@ def test_a_credential_under_another_key_takes_only_its_own_destination_away(
     assert "claude" in caplog.text
 
 
+def test_a_deployment_where_sluice_itself_listens_now_has_no_destination(
+    world: World, settings: Settings, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings.PORT = 9911
+    assert Builder().build().destinations.keys() == {"claude"}
+    assert "llama has no destination" in caplog.text
+
+
 def test_a_disabled_deployment_has_no_destination_and_no_model(world: World) -> None:
     set_enabled(by=SETUP, deployment=world.cloud, enabled=False)
     snapshot = Builder().build()

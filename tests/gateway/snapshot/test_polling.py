@@ -125,6 +125,21 @@ def test_the_age_is_counted_from_the_last_confirmation_and_a_dead_database_lets_
     assert source.current()[1] == 0
 
 
+def test_the_time_that_the_database_took_to_answer_counts_as_age(key: CreatedKey) -> None:
+    clock = Clock()
+    source = PolledSnapshot(monotonic=clock)
+
+    def slow(execute: Any, *query: Any) -> Any:
+        clock.now_s += 2
+        return execute(*query)
+
+    with connection.execute_wrapper(slow):
+        source.refresh()
+        assert source.current()[1] >= 2
+        source.refresh()
+        assert source.current()[1] == 2
+
+
 def test_a_version_that_cannot_be_built_is_not_confirmed(key: CreatedKey) -> None:
     class Fragile(Builder):
         broken = False
