@@ -48,13 +48,23 @@ class _Shared:
     word_lists: Mapping[Any, WordLists]
     known: KnownNames
 
+    def context(self) -> object:
+        """What every project's view depends on."""
+        return self.facts, self.aliases, self.created, self.organisation, self.known
+
 
 class Projects:
-    """Builds project views; keeps compiled recognizers for as long as their words are in use."""
+    """Builds project views; keeps what was compiled for as long as what it came from stays.
+
+    Most changes are a key or a member: these compile nothing (100 projects with 20 rules each
+    take 230 ms to compile).
+    """
 
     def __init__(self, make_analyser: MakeAnalyser) -> None:
         self._make_analyser = make_analyser
         self._analysers: dict[WordLists, Analyser] = {}
+        self._context: object = None
+        self._views: dict[Any, tuple[object, ProjectView]] = {}
 
     def build(self, deployments: Sequence[Deployment]) -> dict[str, ProjectView]:
         """The views of all projects that can be built, by slug. Eight queries."""
@@ -67,6 +77,8 @@ class Projects:
                 type(error).__name__,
             )
             return {}
+        if shared.context() != self._context:
+            self._context, self._views = shared.context(), {}
         views: dict[str, ProjectView] = {}
         used: set[WordLists] = set()
         for project in Project.objects.filter(archived=False):
@@ -83,6 +95,22 @@ class Projects:
         return views
 
     def _view(self, project: Project, shared: _Shared, used: set[WordLists]) -> ProjectView:
+        words = shared.word_lists.get(project.pk, ())
+        used.add(words)
+        inputs = (
+            project.slug,
+            floor_of(project),
+            shared.documents.get(project.pk),
+            shared.grants.get(project.pk),
+            words,
+        )
+        before, view = self._views.get(project.pk, (None, None))
+        if view is None or before != inputs:
+            view = self._compile(project, shared, words)
+            self._views[project.pk] = (inputs, view)
+        return view
+
+    def _compile(self, project: Project, shared: _Shared, words: WordLists) -> ProjectView:
         document = shared.documents.get(project.pk)
         known = known_to_projects(shared.known, shared.organisation)
         read = (
@@ -101,12 +129,11 @@ class Projects:
         return ProjectView(
             slug=project.slug,
             policy=policy,
-            analyser=self._analyser(shared.word_lists.get(project.pk, ()), used),
+            analyser=self._analyser(words),
             models=_cards(policy.aliases, policy.deployments, shared.created),
         )
 
-    def _analyser(self, words: WordLists, used: set[WordLists]) -> Analyser:
-        used.add(words)
+    def _analyser(self, words: WordLists) -> Analyser:
         if words not in self._analysers:
             self._analysers[words] = self._make_analyser(words)
         return self._analysers[words]

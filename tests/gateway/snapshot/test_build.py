@@ -1,6 +1,7 @@
 """From the database to what the path decides with."""
 
 import logging
+from collections.abc import Callable
 from ipaddress import ip_network
 
 import pytest
@@ -8,20 +9,22 @@ from django.db import connection
 from pytest_django import Settings
 
 from gateway.accounts.models import ControlVersion, Organisation
-from gateway.accounts.services import change_project
+from gateway.accounts.services import change_project, create_api_key
 from gateway.deployments.models import Deployment
 from gateway.deployments.services import (
     add_grant,
     change_deployment,
+    remove_grant,
     set_alias,
     set_enabled,
     stop_egress,
 )
 from gateway.snapshot.build import Builder
-from policies.engine.facts import Zone
+from policies.engine.facts import NOTHING_CLEARED, Zone
 from policies.engine.labels import Label, Sensitivity
 from policies.models import PolicyRevision, WordList
 from policies.services import publish
+from policies.services.word_lists import set_word_list
 from tests.support.world import SETUP, World, cloud_spec, make_world, project_with
 
 pytestmark = pytest.mark.django_db
@@ -197,3 +200,52 @@ def test_an_alias_keeps_its_order(world: World) -> None:
     set_alias(by=SETUP, name="auto", deployments=[world.cloud, world.local])
     policy = Builder().build().projects["research"].policy
     assert policy.aliases["auto"] == ("claude", "llama")
+
+
+def test_a_view_is_kept_while_nothing_that_it_depends_on_changes(world: World) -> None:
+    builder = Builder()
+    first = builder.build().projects["research"]
+    create_api_key(by=SETUP, project=world.project, name="k", owner=world.member)
+    assert builder.build().projects["research"] is first
+
+
+CHANGES: dict[str, Callable[[World], object]] = {
+    "its policy": lambda world: publish(
+        by=SETUP,
+        project=world.project,
+        document=project_policy({"id": "x", "then": {"deny": True}}),
+    ),
+    "the organisation's policy": lambda world: publish(
+        by=SETUP, project=None, document={"kind": "organisation-policy", "floor": "confidential"}
+    ),
+    "its floor": lambda world: change_project(
+        by=SETUP, project=world.project, floor=Label(Sensitivity.RESTRICTED)
+    ),
+    "its grants": lambda world: remove_grant(
+        by=SETUP, project=world.project, deployment=world.cloud
+    ),
+    "its words": lambda world: set_word_list(
+        by=SETUP, project=world.project, name="x", category="legal", words=["y"]
+    ),
+    "a deployment": lambda world: set_enabled(by=SETUP, deployment=world.cloud, enabled=False),
+    "a clearance": lambda world: change_deployment(
+        by=SETUP, deployment=world.cloud, spec=cloud_spec(clearance=NOTHING_CLEARED)
+    ),
+    "an alias": lambda world: set_alias(by=SETUP, name="auto", deployments=[world.cloud]),
+}
+
+
+@pytest.mark.parametrize("what", CHANGES)
+def test_a_view_is_made_anew_after_a_change_of(world: World, what: str) -> None:
+    builder = Builder()
+    first = builder.build().projects["research"]
+    CHANGES[what](world)
+    kept = builder.build().projects["research"]
+    fresh = Builder().build().projects["research"]
+    assert kept is not first
+    assert (kept.policy.revision, kept.policy.aliases) == (
+        fresh.policy.revision,
+        fresh.policy.aliases,
+    )
+    if what != "its words":
+        assert kept.policy.revision != first.policy.revision
