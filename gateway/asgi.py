@@ -17,7 +17,7 @@ from django.core.asgi import get_asgi_application
 _django = get_asgi_application()
 
 from gateway import runtime  # noqa: E402 -- needs the applications loaded
-from gateway.openai_api import health  # noqa: E402
+from gateway.openai_api import health, one_write  # noqa: E402
 from gateway.openai_api.app import OpenAIApp  # noqa: E402
 
 Scope = MutableMapping[str, Any]
@@ -58,6 +58,7 @@ async def _lifespan(receive: Receive, send: Send) -> None:
         if message["type"] == "lifespan.startup":
             await runtime.start(role="web")
             _spare_the_collector()
+            one_write.install()
             await send({"type": "lifespan.startup.complete"})
         elif message["type"] == "lifespan.shutdown":
             await runtime.stop()

@@ -16,7 +16,7 @@ import msgspec
 from gateway.inference.contracts import ModelCard, Principal
 from gateway.inference.exchange import Inbound, Reply
 from gateway.inference.path import Gateway, new_id
-from gateway.openai_api.disconnect import ClientWatch
+from gateway.openai_api.disconnect import Clients
 from gateway.protocol.errors import (
     GatewayError,
     InvalidRequest,
@@ -50,6 +50,7 @@ class OpenAIApp:
     def __init__(self, gateway: Callable[[], Gateway], *, max_body_bytes: int) -> None:
         self._gateway = gateway
         self._max_body_bytes = max_body_bytes
+        self._clients = Clients()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one HTTP request; every error in OpenAI's shape."""
@@ -117,7 +118,7 @@ class OpenAIApp:
         return b"".join(parts)
 
     async def _relay(self, inbound: Inbound, receive: Receive, send: Send) -> None:
-        watch = ClientWatch(receive)
+        watch = self._clients.watch(receive)
         started = False
         try:
             reply = await self._gateway().run(inbound)

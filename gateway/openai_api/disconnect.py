@@ -1,35 +1,39 @@
 """Noticing that a client left, so that its upstream request is cancelled.
 
-ASGI tells it only to somebody who waits in `receive`. A task for that costs about as much as
-labelling a request, so it starts after a moment: a quick answer never pays for it, and a client
-that leaves is still noticed within a fraction of a second.
+ASGI tells it only to somebody who waits in `receive`. A task and a timer for that would cost each
+request about as much as labelling it. So one timer per process looks every tenth of a second at
+the requests under way, and begins to wait for those that were there at its last look already: a
+quick answer never pays, and a client that leaves is noticed within a fraction of a second.
 """
 
 import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
-WATCH_AFTER_S = 0.1
+LOOK_EVERY_S = 0.1
+
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 
 
 class ClientWatch:
-    """Cancels the task that made it once the client has gone."""
+    """Cancels the task that made it once the client has gone. `stop` on every path."""
 
-    __slots__ = ("_later", "_owner", "_receive", "_watching", "client_left")
+    __slots__ = ("_clients", "_owner", "_receive", "_task", "client_left", "seen")
 
-    def __init__(self, receive: Callable[[], Awaitable[MutableMapping[str, Any]]]) -> None:
-        owner = asyncio.current_task()
-        assert owner is not None, "a ClientWatch belongs to a running task"  # noqa: S101
+    def __init__(self, clients: "Clients", receive: Receive, owner: "asyncio.Task[Any]") -> None:
+        self._clients = clients
         self._owner = owner
         self._receive = receive
-        self._watching: asyncio.Task[None] | None = None
-        self._later = asyncio.get_running_loop().call_later(WATCH_AFTER_S, self._start)
+        self._task: asyncio.Task[None] | None = None
         self.client_left = False
+        self.seen = False
 
-    def _start(self) -> None:
-        self._watching = asyncio.ensure_future(self._watch())
+    def begin(self) -> None:
+        """Wait for the client's end from now on. Does nothing the second time."""
+        if self._task is None:
+            self._task = asyncio.ensure_future(self._wait())
 
-    async def _watch(self) -> None:
+    async def _wait(self) -> None:
         while (await self._receive())["type"] != "http.disconnect":
             pass
         self.client_left = True
@@ -40,7 +44,42 @@ class ClientWatch:
         self._owner.uncancel()
 
     def stop(self) -> None:
-        """Stop watching. Must be called on every path."""
-        self._later.cancel()
-        if self._watching is not None:
-            self._watching.cancel()
+        """The request is over."""
+        self._clients.forget(self)
+        if self._task is not None:
+            self._task.cancel()
+
+
+class Clients:
+    """The requests under way in one event loop."""
+
+    def __init__(self) -> None:
+        self._watches: set[ClientWatch] = set()
+        self._timer: asyncio.TimerHandle | None = None
+
+    def watch(self, receive: Receive) -> ClientWatch:
+        """Watch the client of the running task."""
+        owner = asyncio.current_task()
+        if owner is None:
+            raise RuntimeError("only a running task can be told that its client left")
+        watch = ClientWatch(self, receive, owner)
+        self._watches.add(watch)
+        if self._timer is None:
+            self._arm()
+        return watch
+
+    def forget(self, watch: ClientWatch) -> None:
+        """Stop looking at a request."""
+        self._watches.discard(watch)
+
+    def _arm(self) -> None:
+        self._timer = asyncio.get_running_loop().call_later(LOOK_EVERY_S, self._look)
+
+    def _look(self) -> None:
+        self._timer = None
+        for watch in self._watches:
+            if watch.seen:
+                watch.begin()
+            watch.seen = True
+        if self._watches:
+            self._arm()
