@@ -26,9 +26,11 @@ from gateway.accounts.services.projects import (
     deactivate_service_account,
     remove_member,
 )
+from gateway.accounts.services.second_person import SecondPersonNeeded, require_second_person
 
 __all__ = [
     "CreatedKey",
+    "SecondPersonNeeded",
     "add_member",
     "change_organisation",
     "change_project",
@@ -44,6 +46,7 @@ __all__ = [
     "reactivate_user",
     "remove_group",
     "remove_member",
+    "require_second_person",
     "revoke_api_key",
     "set_group",
     "set_password",

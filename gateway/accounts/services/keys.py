@@ -15,7 +15,7 @@ from typing import Literal
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.utils import timezone
 
-from gateway.accounts.access import may, require, role_in
+from gateway.accounts.access import require, role_in
 from gateway.accounts.acting import Acting, System
 from gateway.accounts.changes import changing, record_change
 from gateway.accounts.models import APIKey, Project, ServiceAccount, User
@@ -56,7 +56,9 @@ def create_api_key(  # noqa: PLR0913 -- a key has that many properties
     requests_per_minute: int | None = None,
     expires_at: datetime | None = None,
 ) -> CreatedKey:
-    """Make a key for `owner` in `project`; editors may for others, members for themselves.
+    """Make a key for `owner` in `project`: people for themselves, editors for service accounts.
+
+    Nobody makes a key that acts as somebody else: whoever reads its text could.
 
     A person must belong to the project with a role that uses models; a service account must be
     the project's. `scopes` empty: every relay endpoint, not the admin API. Raises
@@ -64,8 +66,8 @@ def create_api_key(  # noqa: PLR0913 -- a key has that many properties
     """
     _require_owner_rights(by, project, owner)
     _check(name, scopes, requests_per_minute, expires_at)
-    if ADMIN_SCOPE in scopes and not _may_give_admin(by, project, owner):
-        raise PermissionDenied("Only a project's owner or an admin gives the scope admin.")
+    if ADMIN_SCOPE in scopes and not _may_give_admin(by, owner):
+        raise PermissionDenied("Only the person whom a key acts for gives it the scope admin.")
     prefix = KEY_START + "".join(secrets.choice(_PREFIX_LETTERS) for _ in range(_PREFIX_LENGTH))
     text = f"{prefix}-{secrets.token_urlsafe(_SECRET_BYTES)}"
     floor = floor if floor is not None else Label()
@@ -141,20 +143,18 @@ def _require_owner_rights(by: Acting, project: Project, owner: User | ServiceAcc
         if owner.project_id != project.pk or not owner.active:
             raise ValidationError("The service account is not active in this project.")
         return
-    if by != owner:
-        require(by, project, Role.EDITOR)
+    if isinstance(by, User) and by != owner:
+        raise PermissionDenied("People make their own keys: a key acts as whom it belongs to.")
     if not owner.is_active or role_in(owner, project) not in MAY_USE:
         raise ValidationError("The key's owner must be a member of the project who may use models.")
 
 
-def _may_give_admin(by: Acting, project: Project, owner: User | ServiceAccount) -> bool:
-    # A key acts as its owner. A person may give this scope to their own keys; giving it to a
-    # service account that acts for somebody would let whoever holds the key act as that person.
+def _may_give_admin(by: Acting, owner: User | ServiceAccount) -> bool:
+    """In the admin API a service account's key acts as the person it acts for, so only that
+    person gives it this scope."""
     if isinstance(by, System) or by == owner:
         return True
-    if isinstance(owner, ServiceAccount) and owner.on_behalf_of_id == by.pk:
-        return True
-    return by.is_admin and may(by, project, Role.OWNER) and isinstance(owner, ServiceAccount)
+    return isinstance(owner, ServiceAccount) and owner.on_behalf_of_id == by.pk
 
 
 def _check(

@@ -11,6 +11,7 @@ from gateway.accounts.acting import Acting
 from gateway.accounts.changes import changing, record_change
 from gateway.accounts.models import APIKey, Group, Organisation, User, normalise_email
 from gateway.accounts.roles import OrganisationRole
+from gateway.accounts.services.second_person import require_second_person
 from gateway.audit.registry import EventType
 
 
@@ -150,9 +151,16 @@ def remove_group(*, by: Acting, group: Group) -> None:
 
 
 def change_organisation(
-    *, by: Acting, name: str | None = None, second_person_for_widening: bool | None = None
+    *,
+    by: Acting,
+    name: str | None = None,
+    second_person_for_widening: bool | None = None,
+    approved_by: User | None = None,
 ) -> Organisation:
-    """Change the organisation's settings; None leaves one as it is."""
+    """Change the organisation's settings; None leaves one as it is.
+
+    It takes a second person to do without the second person. Raises SecondPersonNeeded.
+    """
     require_admin(by)
     wanted = {"name": name, "second_person_for_widening": second_person_for_widening}
     with changing():
@@ -164,6 +172,8 @@ def change_organisation(
         }
         if not changed:
             return organisation
+        if changed.get("second_person_for_widening") is False:
+            require_second_person(by, approved_by)
         before = [f"{field}={getattr(organisation, field)}" for field in changed]
         for field, value in changed.items():
             setattr(organisation, field, value)

@@ -1,6 +1,7 @@
 """Everything that changes deployments, aliases and grants. Each takes `by`, checks its rights,
 owns the transaction and writes the audit event in it."""
 
+from gateway.accounts.services.second_person import SecondPersonNeeded, require_second_person
 from gateway.deployments.services.aliases import add_grant, remove_alias, remove_grant, set_alias
 from gateway.deployments.services.egress import resume_egress, stop_egress
 from gateway.deployments.services.proposals import confirm_proposal, propose
@@ -10,7 +11,6 @@ from gateway.deployments.services.registry import (
     remove_deployment,
     set_enabled,
 )
-from gateway.deployments.services.widening import SecondPersonNeeded, require_second_person
 
 __all__ = [
     "SecondPersonNeeded",

@@ -12,11 +12,11 @@ from gateway.accounts.access import require_admin
 from gateway.accounts.acting import Acting
 from gateway.accounts.changes import changing, record_change
 from gateway.accounts.models import User
+from gateway.accounts.services.second_person import require_second_person
 from gateway.audit.registry import EventType
 from gateway.audit.services import Detail
 from gateway.deployments.credentials import encrypt
 from gateway.deployments.models import Deployment
-from gateway.deployments.services.widening import require_second_person
 from gateway.deployments.spec import (
     DeploymentSpec,
     admits_more,

@@ -63,7 +63,10 @@ def plan_organisation(present: Wanted, wanted: Wanted) -> Iterator[Step]:
             lines=tuple(lines),
             widens=("no second person is asked any more",) if dropped else (),
             run=lambda authority: change_organisation(
-                by=authority.by, name=then.name, second_person_for_widening=second
+                by=authority.by,
+                name=then.name,
+                second_person_for_widening=second,
+                approved_by=authority.approved_by,
             ),
         )
 

@@ -50,14 +50,16 @@ def test_the_representation_of_a_new_key_does_not_show_its_text() -> None:
         (Role.MEMBER, "self", True),
         (Role.MEMBER, "other", False),
         (Role.MEMBER, "service", False),
-        (Role.EDITOR, "other", True),
+        (Role.EDITOR, "self", True),
+        (Role.EDITOR, "other", False),
         (Role.EDITOR, "service", True),
-        (Role.OWNER, "other", True),
+        (Role.OWNER, "other", False),
+        (Role.OWNER, "service", True),
         (Role.AUDITOR, "self", False),
         (Role.AUDITOR, "other", False),
     ],
 )
-def test_members_make_keys_for_themselves_and_editors_for_others(
+def test_people_make_keys_for_themselves_and_editors_for_service_accounts(
     role: Role, for_whom: str, allowed: bool
 ) -> None:
     project, people = project_with("a", ada=role, bob=Role.MEMBER)
@@ -84,12 +86,14 @@ def test_nobody_outside_of_a_project_gets_a_key_for_it() -> None:
     assert not APIKey.objects.exists()
 
 
-def test_an_editor_does_not_give_the_admin_scope_to_somebody_elses_key() -> None:
+def test_the_admin_scope_is_given_by_the_person_whom_the_key_acts_for_alone() -> None:
     project, people = project_with("a", ada=Role.EDITOR, bob=Role.OWNER)
+    account = create_service_account(
+        by=people["bob"], project=project, name="robot", on_behalf_of=people["bob"]
+    )
     with pytest.raises(PermissionDenied):
-        create_api_key(
-            by=people["ada"], project=project, name="k", owner=people["bob"], scopes={"admin"}
-        )
+        create_api_key(by=people["ada"], project=project, name="k", owner=account, scopes={"admin"})
+    create_api_key(by=people["bob"], project=project, name="k", owner=account, scopes={"admin"})
 
 
 def test_a_service_account_of_another_project_gets_no_key() -> None:

@@ -12,6 +12,7 @@ from gateway.accounts.changes import record_change
 from gateway.accounts.models import ControlVersion, Group, Membership, Organisation, Project, User
 from gateway.accounts.roles import OrganisationRole, Role
 from gateway.accounts.services import (
+    SecondPersonNeeded,
     add_member,
     change_organisation,
     change_project,
@@ -138,6 +139,17 @@ def test_a_new_projects_floor_is_internal_and_it_has_no_member() -> None:
     assert not Membership.objects.exists()
     assert list(projects_of(admin)) == []
     assert list(projects_of(admin, Role.EDITOR)) == [project]
+
+
+def test_it_takes_a_second_person_to_do_without_one() -> None:
+    admin = person("ada@sluice.example", OrganisationRole.ADMIN)
+    other = person("bob@sluice.example", OrganisationRole.APPROVER)
+    change_organisation(by=admin, second_person_for_widening=True)
+    for approver in (None, admin):
+        with pytest.raises(SecondPersonNeeded):
+            change_organisation(by=admin, second_person_for_widening=False, approved_by=approver)
+    change_organisation(by=admin, second_person_for_widening=False, approved_by=other)
+    assert not Organisation.load().second_person_for_widening
 
 
 def test_an_owner_raises_the_floor_of_their_project() -> None:
