@@ -4,6 +4,8 @@ INVARIANT: destinations come from the permit. Before each attempt the permit's e
 switch that stops what leaves on_prem are looked at again.
 """
 
+import re
+
 from gateway.inference.exchange import Decided, Header, Inbound, Reply
 from gateway.inference.relay import Relay
 from gateway.inference.surroundings import Surroundings
@@ -29,6 +31,7 @@ from policies.engine.permit import Candidate
 
 MAX_ANSWER_BYTES = 64 * 1024 * 1024  # embeddings of a large batch come to some tens of megabytes
 MAX_ERROR_BYTES = 256 * 1024
+_SECONDS = re.compile("[0-9]{1,6}")
 # Statuses with which the upstream speaks about the request itself; another one would say the same.
 _ABOUT_THE_REQUEST = frozenset({400, 413, 415, 422})
 
@@ -159,6 +162,7 @@ class Attempts:
                 raise await _refusal(answer)
             trace = self._trace
             trace.deployment, trace.zone = candidate.deployment, candidate.zone.value
+            trace.upstream_model = destination.upstream_model
             headers = [
                 *self._headers,
                 (b"content-type", answer.headers.get("content-type", "application/json").encode()),
@@ -231,7 +235,7 @@ async def _refusal(answer: Answer) -> Exception:
 
 def _all_failed(failures: list[_NextPlease]) -> GatewayError:
     if failures and all(failure.code == "http_429" for failure in failures):
-        waits = [int(f.retry_after) for f in failures if f.retry_after.isdigit()]
+        waits = [int(f.retry_after) for f in failures if _SECONDS.fullmatch(f.retry_after)]
         return RateLimited(
             "Every model server that may receive this request is at its rate limit.",
             headers={"retry-after": str(min(waits))} if waits else None,

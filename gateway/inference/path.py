@@ -78,7 +78,7 @@ class Gateway(Surroundings):
             await self._admit(inbound, decided, trace)
             return await Attempts(self, inbound, decided, trace, headers).run(skip=tried)
         except GatewayError as error:
-            self.finish(trace, status=error.status, error=error.code or error.type)
+            self.finish(trace, status=error.status, error=error.recorded)
             if trace.attempts:
                 headers.append((b"x-sluice-attempts", attempts_header(trace.attempts)))
             for name, value in headers:

@@ -1,6 +1,7 @@
 """What happened to one request: the decision before, the outcome after, exactly once each."""
 
 import logging
+import re
 from collections.abc import Sequence
 
 from gateway.audit.records import DecisionRecord, JournalUnavailable, OutcomeRecord
@@ -15,6 +16,9 @@ log = logging.getLogger(__name__)
 
 CLIENT_CLOSED = 499
 _NO_USAGE = Usage()
+OTHER_MODEL = "(other)"
+# How vendors date the model behind a name: gpt-4o -> gpt-4o-2024-08-06, llama3 -> llama3:latest.
+_DATED = re.compile(r"[-:@](latest|[0-9]{3,4}|[0-9]{8}|[0-9]{4}-[0-9]{2}-[0-9]{2})")
 
 
 class Trace:
@@ -31,6 +35,7 @@ class Trace:
         "first_byte_ms",
         "model",
         "reservation",
+        "upstream_model",
         "usage",
         "zone",
     )
@@ -47,6 +52,7 @@ class Trace:
         self.first_byte_ms: int | None = None
         self.model = ""
         self.reservation: Reservation | None = None
+        self.upstream_model = ""  # what the deployment that serves was asked for
         self.usage = _NO_USAGE
 
     def decided(self, record: DecisionRecord) -> None:
@@ -85,7 +91,7 @@ class Trace:
             error=error,
             deployment=self.deployment,
             zone=self.zone,
-            model=self.model,
+            model=recorded_model(self.model, self.upstream_model),
             attempts=self.attempts,
             prompt_tokens=self.usage.prompt_tokens,
             completion_tokens=self.usage.completion_tokens,
@@ -149,6 +155,15 @@ def recorded_alias(permit: Permit, alias: str) -> str:
     """The alias, unless nobody knows it: then the field is the caller's free text, and text is
     not recorded."""
     return alias if permit.candidates or permit.dropped else "(unknown)"
+
+
+def recorded_model(said: str, asked: str) -> str:
+    """The name an upstream gives its model, when it is the one asked for, dated or not; else
+    `(other)`. An upstream can say anything there, the prompt included."""
+    if not said or said == asked or said == asked.rpartition("/")[2]:
+        return said
+    known = said.startswith(asked) and _DATED.fullmatch(said, len(asked))
+    return said if known else OTHER_MODEL
 
 
 def rule_names(rules: Sequence[RuleRef]) -> list[str]:

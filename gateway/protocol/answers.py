@@ -30,7 +30,10 @@ def read_head(body: bytes) -> tuple[str, Usage]:
         head = _HEAD.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError):
         return "", Usage()
-    return head.model or "", head.usage or Usage()
+    usage = head.usage or Usage()
+    return head.model or "", Usage(
+        _plausible(usage.prompt_tokens), _plausible(usage.completion_tokens)
+    )
 
 
 class UpstreamFault(msgspec.Struct, frozen=True):
@@ -67,6 +70,7 @@ _COUNTS = re.compile(rb'"usage"\s*:\s*\{')
 _DONE = re.compile(rb"^data: ?\[DONE\]", re.MULTILINE)
 _MODEL = re.compile(rb'"model"\s*:\s*"([^"\\]{1,200})"')
 _FINISHED = re.compile(rb'"finish_reason"\s*:\s*"')
+MAX_TOKENS = 1_000_000_000
 MAX_EVENT_BYTES = 4 * 1024 * 1024
 
 
@@ -152,7 +156,12 @@ class StreamReader:
 
 def _count(usage: dict[str, object], name: str) -> int | None:
     value = usage.get(name)
-    return value if type(value) is int and value >= 0 else None
+    return _plausible(value) if type(value) is int else None
+
+
+def _plausible(count: int | None) -> int | None:
+    """A count that some model could mean; the number of a card is none."""
+    return count if count is not None and 0 <= count < MAX_TOKENS else None
 
 
 def _last_end(data: bytes) -> int:

@@ -21,6 +21,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import msgspec
+from typing_extensions import override
 
 
 class GatewayError(Exception):
@@ -43,6 +44,11 @@ class GatewayError(Exception):
         self.param = param
         self.headers = dict(headers or {})
         self.extra = dict(extra or {})
+
+    @property
+    def recorded(self) -> str:
+        """What the audit may keep of it: a word of ours, never one that came from outside."""
+        return self.code or self.type
 
     def body(self) -> bytes:
         """`{"error": {message, type, param, code, …}}` as JSON."""
@@ -150,6 +156,12 @@ class UpstreamRefused(GatewayError):
         super().__init__(message, param=param)
         self.status = status
         self.code = code
+
+    @property
+    @override
+    def recorded(self) -> str:
+        """The upstream's own code may quote the prompt: it goes to the caller and nowhere else."""
+        return "upstream_refused"
 
 
 class NoDeploymentAvailable(GatewayError):

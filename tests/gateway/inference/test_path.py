@@ -315,6 +315,88 @@ def test_a_bad_request_of_the_upstream_is_passed_on_and_not_retried(house: House
     play(house, scenario)
 
 
+ECHO = "4111111111111111 jane.roe@clinic.example"
+
+
+def test_the_code_of_an_upstreams_error_is_told_and_never_kept(house: House) -> None:
+    async def scenario(house: House, onprem: FaultServer, cloud: FaultServer) -> None:
+        body = b'{"error":{"message":"no","param":"%b","code":"%b"}}' % (2 * (ECHO.encode(),))
+        onprem.mode = "raw"
+        onprem.raw = b"HTTP/1.1 400 Bad\r\ncontent-length: %d\r\n\r\n%b" % (len(body), body)
+        with pytest.raises(UpstreamRefused) as refused:
+            await house.run(HELLO)
+        assert refused.value.code == ECHO
+
+    play(house, scenario)
+    (outcome,) = house.outcomes()
+    assert (outcome.status, outcome.error) == (400, "upstream_refused")
+    assert outcome.attempts == [["llama", "on_prem", "http_400"]]
+
+
+def _answer(kind: str, body: bytes) -> bytes:
+    head = b"HTTP/1.1 200 OK\r\ncontent-type: %b\r\ncontent-length: %d\r\n\r\n"
+    return head % (kind.encode(), len(body)) + body
+
+
+@pytest.mark.parametrize(
+    ("said", "kept"),
+    [
+        ("llama-model", "llama-model"),
+        ("llama-model-2026-01-31", "llama-model-2026-01-31"),
+        ("llama-model:latest", "llama-model:latest"),
+        (ECHO, "(other)"),
+        ("4111111111111111", "(other)"),
+        ("llama-model-4111111111111111", "(other)"),
+        ("", ""),
+    ],
+)
+@pytest.mark.parametrize("stream", [False, True])
+def test_the_model_that_answered_is_kept_only_as_far_as_we_know_its_name(
+    house: House, said: str, kept: str, stream: bool
+) -> None:
+    async def scenario(house: House, onprem: FaultServer, cloud: FaultServer) -> None:
+        onprem.mode = "raw"
+        answer = b'{"model":"%b","choices":[{"finish_reason":"stop"}]}' % said.encode()
+        onprem.raw = (
+            _answer("text/event-stream", b"data: " + answer + b"\n\ndata: [DONE]\n\n")
+            if stream
+            else _answer("application/json", answer)
+        )
+        text = await drain(await house.run(STREAM if stream else HELLO))
+        assert said.encode() in text
+
+    play(house, scenario)
+    (outcome,) = house.outcomes()
+    assert (outcome.status, outcome.model) == (200, kept)
+
+
+def test_counts_that_no_upstream_can_mean_are_not_kept(house: House) -> None:
+    async def scenario(house: House, onprem: FaultServer, cloud: FaultServer) -> None:
+        onprem.mode = "raw"
+        usage = b'{"prompt_tokens":-5,"completion_tokens":4111111111111111}'
+        onprem.raw = _answer("application/json", b'{"usage":' + usage + b"}")
+        assert (await house.run(HELLO)).status == 200
+
+    play(house, scenario)
+    (outcome,) = house.outcomes()
+    assert (outcome.prompt_tokens, outcome.completion_tokens) == (None, None)
+
+
+@pytest.mark.parametrize("wait", ["9" * 5000, "\xb2", "soon"])
+def test_a_wait_that_is_no_number_is_not_passed_on(house: House, wait: str) -> None:
+    async def scenario(house: House, onprem: FaultServer, cloud: FaultServer) -> None:
+        for server in (onprem, cloud):
+            server.mode = "raw"
+            server.raw = b"HTTP/1.1 429 No\r\nretry-after: %b\r\ncontent-length: 0\r\n\r\n" % (
+                wait.encode("latin-1")
+            )
+        with pytest.raises(RateLimited) as refused:
+            await house.run(HELLO)
+        assert "retry-after" not in refused.value.headers
+
+    play(house, scenario)
+
+
 def test_a_client_that_leaves_in_mid_stream_has_an_outcome(house: House) -> None:
     async def scenario(house: House, onprem: FaultServer, cloud: FaultServer) -> None:
         onprem.mode = "stall"
