@@ -142,7 +142,7 @@ EVENTS: dict[EventType, EventSpec] = {
     EventType.GRANT_ADDED: _spec("A project may use a deployment.", "deployment"),
     EventType.GRANT_REMOVED: _spec("A project may no longer use a deployment.", "deployment"),
     EventType.POLICY_PUBLISHED: _spec(
-        "A policy revision took effect.", "kind", "revision", "previous", "rules"
+        "A policy revision took effect.", "kind", "revision", "previous", "rules", "widens"
     ),
     EventType.CONFIG_APPLIED: _spec(
         "A configuration file was applied.", "file_digest", "created", "changed", "removed"

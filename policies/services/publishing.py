@@ -27,12 +27,14 @@ from policies.engine.document import (
 )
 from policies.engine.labels import Taxonomy
 from policies.models import Policy, PolicyRevision, WordList
+from policies.services.policy_widening import policy_widening
 
 
 def known_names() -> KnownNames:
     """Every name that a policy of this installation may use now. Four queries.
 
-    A word list of any project gives its data class: the organisation's rules may name it, too."""
+    A word list of any project gives its data class: the organisation's rules may name it, too.
+    """
     return KnownNames(
         deployments=frozenset(Deployment.objects.values_list("name", flat=True)),
         aliases=frozenset(ModelAlias.objects.values_list("name", flat=True)),
@@ -86,12 +88,15 @@ def validate(document: object, *, project: Project | None) -> PolicyDocument:
 
     `project` None: the organisation's. Reads the database, changes nothing.
     """
-    known = known_names()
     if project is None:
-        return read_for_organisation(document, known)
-    current = current_revision(None)
+        return read_for_organisation(document, known_names())
+    return read_for_project(document, project.slug, _names_for_projects())
+
+
+def _names_for_projects() -> KnownNames:
+    known, current = known_names(), current_revision(None)
     organisation = read_for_organisation(current.document, known) if current else None
-    return read_for_project(document, project.slug, known_to_projects(known, organisation))
+    return known_to_projects(known, organisation)
 
 
 def publish(
@@ -138,8 +143,22 @@ def publish(
             revision=digest,
             previous=previous.hash if previous is not None else "",
             rules=[rule.id for rule in read.rules],
+            widens=list(_widening(previous, read)),
         )
     return revision
+
+
+def _widening(previous: PolicyRevision | None, read: PolicyDocument) -> tuple[str, ...]:
+    """How the new document may admit what the one before did not, for the event."""
+    if previous is None:
+        return policy_widening(None, read)
+    try:
+        project_policy = read.kind is Kind.PROJECT
+        known = _names_for_projects() if project_policy else known_names()
+        before = parse_document(previous.document, known)
+    except DocumentError:
+        return ("the policy before cannot be compared",)
+    return policy_widening(before, read)
 
 
 def _require_projects_still_read(organisation: PolicyDocument) -> None:

@@ -22,7 +22,6 @@ from gateway.deployments.services import (
 from policies.engine.document import DocumentError, KnownNames, PolicyDocument, parse_document
 from policies.engine.facts import Zone
 from policies.engine.labels import Label
-from policies.services.configuration.policy_widening import covers, policy_widening
 from policies.services.configuration.steps import Authority, Run, Step, Verb, arrow
 from policies.services.configuration.wanted import (
     Document,
@@ -30,6 +29,7 @@ from policies.services.configuration.wanted import (
     Wanted,
     WordListWanted,
 )
+from policies.services.policy_widening import covers, policy_widening
 from policies.services.publishing import document_hash, publish
 from policies.services.word_lists import remove_word_list, set_word_list
 

@@ -39,6 +39,15 @@ def test_a_revision_is_numbered_and_records_who_and_why(world: World) -> None:
     assert event.details["rules"] == ["first"]
 
 
+def test_the_event_says_how_a_revision_widens(world: World) -> None:
+    deny = {"id": "stop", "when": {"category": "health"}, "then": {"deny": True}}
+    publish(by=SETUP, project=world.project, document=document(deny))
+    publish(by=SETUP, project=world.project, document=document(relax=["images"]))
+    first, second = AuditEvent.objects.filter(type="policy.published").order_by("seq")
+    assert first.details["widens"] == []
+    assert second.details["widens"] == ["rule stop is removed", "relax: images"]
+
+
 def test_publishing_the_same_again_changes_nothing(world: World) -> None:
     first = publish(by=SETUP, project=world.project, document=document(PREFER))
     version = ControlVersion.objects.get().version
