@@ -4,23 +4,29 @@ A part of a type that we do not know counts as opaque: unknown is worst.
 """
 
 import base64
-import binascii
+import re
 from dataclasses import dataclass, field
 from typing import Any
 
 from gateway.protocol.errors import InvalidRequest
 
 _TEXT_TYPES = frozenset({"text", "input_text", "output_text", "refusal"})
-_IMAGE_MAGIC = (
-    b"\x89PNG\r\n\x1a\n",
-    b"\xff\xd8\xff",
-    b"GIF8",
-    b"RIFF",
-    b"BM",
-    b"II*\x00",
-    b"MM\x00*",
+# INVARIANT: what is passed over unread is an image from its first byte to its last. A text that
+# begins like one, or follows one, is not; nor is a head that says more than the type.
+_IMAGE_HEAD = re.compile("data:image/(png|jpeg|jpg|gif|webp|bmp);base64")
+_BASE64 = re.compile("[A-Za-z0-9+/]+={0,2}")
+_ENDS = (
+    (b"\x89PNG\r\n\x1a\n", b"IEND\xaeB`\x82"),
+    (b"\xff\xd8\xff", b"\xff\xd9"),
+    (b"GIF87a", b";"),
+    (b"GIF89a", b";"),
 )
-_HEAD = 24  # base64 characters that hold every magic number above
+_EDGE = 24  # base64 characters that hold every mark above and the sizes below
+_ADDRESS = re.compile(
+    r"(?!data:)((https?|ftp|file|s3|gs):|[a-z][a-z0-9+.-]+:[/\\]{2}|[/\\]{2})", re.IGNORECASE
+)
+# URL parsers drop blanks before an address, and line ends and tabs anywhere in it.
+_DROPPED = re.compile(r"[\x00-\x20]+")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +46,14 @@ class _Collected:
         self.reach_out: set[str] = set()
         self.payloads: set[int] = set()
 
+    def media(self) -> Media:
+        return Media(
+            modalities=frozenset(self.modalities),
+            opaque=frozenset(self.opaque),
+            reach_out=frozenset(self.reach_out),
+            payloads=frozenset(self.payloads),
+        )
+
 
 def media_in_messages(messages: list[Any]) -> Media:
     """Look at every part of every message. Raises InvalidRequest for a part without a type."""
@@ -58,11 +72,26 @@ def media_in_messages(messages: list[Any]) -> Media:
                 raise InvalidRequest("A content part needs a `type`.", param=f"{where}.type")
             if part["type"] not in _TEXT_TYPES:
                 _part(part, found, where)
+    return found.media()
+
+
+def media_unknown(parts: list[Any]) -> Media:
+    """Parts of no form that we know: opaque, and their addresses count."""
+    found = _Collected()
+    found.opaque.add("unknown_part")
+    _addresses(parts, found)
+    return found.media()
+
+
+def joined(one: Media | None, other: Media | None) -> Media | None:
+    """What both hold."""
+    if one is None or other is None:
+        return one or other
     return Media(
-        modalities=frozenset(found.modalities),
-        opaque=frozenset(found.opaque),
-        reach_out=frozenset(found.reach_out),
-        payloads=frozenset(found.payloads),
+        modalities=one.modalities | other.modalities,
+        opaque=one.opaque | other.opaque,
+        reach_out=one.reach_out | other.reach_out,
+        payloads=one.payloads | other.payloads,
     )
 
 
@@ -101,19 +130,25 @@ def _image_kind(url: str, found: _Collected) -> str:
         found.reach_out.add("remote_image")
         return "image"
     head, _, payload = url.partition(",")
-    if head.endswith(";base64") and _looks_like_image(payload):
+    if _IMAGE_HEAD.fullmatch(head) and _is_image(payload):
         found.payloads.add(id(url))
         return "image"
     # Says image, is not: never relaxed as one, and its characters are scanned as well.
     return "file"
 
 
-def _looks_like_image(payload: str) -> bool:
-    try:
-        start = base64.b64decode(payload[:_HEAD], validate=True)
-    except (binascii.Error, ValueError):
+def _is_image(payload: str) -> bool:
+    """Whether it is base64 throughout, of bytes that begin and end as an image of their kind."""
+    if len(payload) % 4 or not _BASE64.fullmatch(payload):
         return False
-    return start.startswith(_IMAGE_MAGIC)
+    start = base64.b64decode(payload[:_EDGE])
+    end = base64.b64decode(payload[-_EDGE:])
+    size = len(payload) // 4 * 3 - payload[-2:].count("=")
+    if start.startswith(b"RIFF") and start[8:12] == b"WEBP":
+        return int.from_bytes(start[4:8], "little") + 8 == size
+    if start.startswith(b"BM"):
+        return int.from_bytes(start[2:6], "little") == size
+    return any(start.startswith(first) and end.endswith(last) for first, last in _ENDS)
 
 
 def _addresses(part: Any, found: _Collected) -> None:
@@ -125,8 +160,7 @@ def _addresses(part: Any, found: _Collected) -> None:
         for value in part:
             _addresses(value, found)
     elif isinstance(part, str):
-        scheme = part[:8].lower()
-        if scheme.startswith(("http:", "https:", "ftp:", "file:", "s3:", "gs:")):
+        if _ADDRESS.match(_DROPPED.sub("", part[:256])):
             found.reach_out.add("remote_media")
         elif len(part) > 256:
             # Binary in a part that is opaque as a whole already: nothing is gained by a scan.

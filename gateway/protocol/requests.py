@@ -9,7 +9,7 @@ from typing import Any
 
 from gateway.protocol.errors import InvalidRequest
 from gateway.protocol.json_tree import decode_object
-from gateway.protocol.media import Media, media_in_messages
+from gateway.protocol.media import Media, joined, media_in_messages, media_unknown
 from policies.engine.facts import Endpoint
 
 PATHS = {
@@ -98,7 +98,11 @@ def _content(endpoint: Endpoint, tree: dict[str, Any]) -> Media | None:
     if endpoint is Endpoint.CHAT_COMPLETIONS:
         return _messages(tree)
     name = "prompt" if endpoint is Endpoint.COMPLETIONS else "input"
-    return _prompt(tree, name)
+    media = _prompt(tree, name)
+    if "messages" not in tree:
+        return media
+    # Some servers embed conversations: their parts are looked at like those of a chat.
+    return joined(media, _messages(tree))
 
 
 def _messages(tree: dict[str, Any]) -> Media | None:
@@ -143,7 +147,7 @@ def _prompt(tree: dict[str, Any], name: str) -> Media | None:
     if all(type(token) is int for row in rows for token in row):
         return Media(opaque=frozenset({"token_ids"}))
     if name == "input" and all(type(item) is dict for item in prompt):
-        return Media(opaque=frozenset({"unknown_part"}))
+        return media_unknown(prompt)
     raise InvalidRequest(f"`{name}` mixes strings, numbers and lists.", param=name)
 
 

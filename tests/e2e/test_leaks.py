@@ -178,7 +178,10 @@ def test_token_ids_stay_on_prem(lab: Lab, path: str, fields: dict[str, Any]) -> 
     assert lab.cloud.received == []
 
 
-PIXEL = "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk"
+PIXEL = (
+    "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNg"
+    "AAAAAgABSK+kcQAAAABJRU5ErkJggg=="
+)
 
 
 @pytest.mark.parametrize(

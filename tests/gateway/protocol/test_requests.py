@@ -1,5 +1,6 @@
 """What is read off a request body, and how it is refused."""
 
+import base64
 import json
 from typing import Any
 
@@ -10,7 +11,10 @@ from gateway.protocol.forwarding import body_for
 from gateway.protocol.requests import RelayRequest, read_request
 from policies.engine.facts import Endpoint, Zone
 
-PNG = "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk"
+PNG_BYTES = (
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNgAAAAAgABSK+kcQAAAABJRU5ErkJggg=="
+)
+PNG = f"data:image/png;base64,{PNG_BYTES}"
 CHAT, TEXT, EMBED = Endpoint.CHAT_COMPLETIONS, Endpoint.COMPLETIONS, Endpoint.EMBEDDINGS
 
 
@@ -95,10 +99,86 @@ def test_an_image_is_opaque_and_its_bytes_are_a_payload() -> None:
     assert not request.reach_out
 
 
-def test_something_that_only_says_it_is_an_image_is_scanned_and_never_relaxed() -> None:
-    request = parts({"type": "image_url", "image_url": {"url": "data:image/png;base64,aGVsbG8="}})
+def _b64(data: bytes) -> str:
+    return base64.b64encode(data).decode()
+
+
+_PNG = base64.b64decode(PNG_BYTES)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        f"data:image/jpeg;base64,{_b64(b'\xff\xd8\xff pixels \xff\xd9')}",
+        f"data:image/gif;base64,{_b64(b'GIF89a pixels;')}",
+        f"data:image/webp;base64,{_b64(b'RIFF' + (10).to_bytes(4, 'little') + b'WEBPpixels')}",
+        f"data:image/bmp;base64,{_b64(b'BM' + (12).to_bytes(4, 'little') + b'pixels')}",
+    ],
+)
+def test_images_of_every_usual_kind_are_known(url: str) -> None:
+    request = parts({"type": "image_url", "image_url": {"url": url}})
+    assert request.opaque == {"image"}
+    assert len(request.payloads) == 1
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "data:image/png;base64,aGVsbG8=",
+        f"{PNG} and my card is 4111111111111111",
+        f"{PNG[:-2]}\n4111111111111111",
+        f"data:image/png;name=jane.roe@clinic.example;base64,{PNG_BYTES}",
+        f"data:image/png,{PNG_BYTES};base64,{PNG_BYTES}",
+        f"data:text/plain;base64,{PNG_BYTES}",
+        f"data:image/png;base64,{_b64(_PNG + b' my card is 4111111111111111')}",
+        f"data:image/bmp;base64,{_b64(b'BM, my card is 4111111111111111')}",
+        f"data:image/webp;base64,{_b64(b'RIFF, my card is 4111111111111111')}",
+        f"data:image/gif;base64,{_b64(b'GIF8, my card is 4111111111111111;')}",
+        "data:image/png;base64,",
+    ],
+)
+def test_something_that_only_says_it_is_an_image_is_scanned_and_never_relaxed(url: str) -> None:
+    request = parts({"type": "image_url", "image_url": {"url": url}})
     assert request.opaque == {"file"}
     assert not request.payloads
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://example.org/x",
+        " https://example.org/x",
+        "\nHTTPS://example.org/x",
+        "ht\ttps://example.org/x",
+        "//example.org/x",
+        "ws://example.org/x",
+    ],
+)
+@pytest.mark.parametrize("kind", ["audio_url", "video_url", "file", "hologram"])
+def test_media_at_an_address_reach_out(kind: str, url: str) -> None:
+    assert parts({"type": kind, kind: {"url": url}}).reach_out == {"remote_media"}
+
+
+def test_media_in_the_body_do_not_reach_out() -> None:
+    for value in ("data:video/mp4;base64,AAAA", "file-1", "Note: a remark", "AAAA"):
+        assert not parts({"type": "video_url", "video_url": {"url": value}}).reach_out
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "fields"),
+    [
+        (EMBED, {"input": [{"image": "https://example.org/x.png"}]}),
+        (EMBED, {"input": "a", "messages": [{"role": "user", "content": "REMOTE"}]}),
+        (TEXT, {"prompt": "a", "messages": [{"role": "user", "content": "REMOTE"}]}),
+    ],
+)
+def test_other_endpoints_do_not_reach_out_either(
+    endpoint: Endpoint, fields: dict[str, Any]
+) -> None:
+    # Some servers embed conversations, and fetch what these name.
+    part = '[{"type": "image_url", "image_url": {"url": "https://example.org/x.png"}}]'
+    body = json.dumps({"model": "m", **fields}).replace('"REMOTE"', part)
+    assert read_request(endpoint, body.encode()).reach_out
 
 
 @pytest.mark.parametrize(
