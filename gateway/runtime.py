@@ -12,7 +12,8 @@ from pathlib import Path
 from django.conf import settings
 
 from gateway.audit.journal import FileJournal
-from gateway.audit.services import register_writer
+from gateway.audit.services import latest_time_seen, register_writer
+from gateway.inference.clock import SteadyClock
 from gateway.inference.path import Gateway
 from gateway.protocol.errors import FailClosed
 from gateway.providers.calls import Provider
@@ -47,12 +48,14 @@ class Runtime:
             register_writer, self._journal.writer, directory=settings.JOURNAL_DIR
         )
         self._leases = LeaseGate(settings.REDIS_URL)
+        clock = SteadyClock(seen=await asyncio.to_thread(latest_time_seen))
         # A short private path: unix socket names are limited to about 100 characters.
         self._sockets = tempfile.TemporaryDirectory(prefix="sluice-")
         self._providers = {
-            "openai_compatible": OpenAICompatible(),
+            "openai_compatible": OpenAICompatible(clock=clock.now),
             "litellm_cloud": LiteLLMCloud(
-                TranslatorProcess(Path(self._sockets.name) / "translator.sock")
+                TranslatorProcess(Path(self._sockets.name) / "translator.sock"),
+                clock=clock.now,
             ),
         }
         self.gateway = Gateway(
@@ -60,6 +63,7 @@ class Runtime:
             journal=self._journal,
             budget=self._leases,
             providers=self._providers,
+            now=clock.now,
         )
         log.info("ready to decide (journal writer %s)", self._journal.writer.id)
 

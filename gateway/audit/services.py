@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from datetime import datetime
 from pathlib import Path
 
 import msgspec
@@ -12,7 +13,7 @@ from gateway.audit import chain
 from gateway.audit.columns import moment
 from gateway.audit.journal import WriterIdentity
 from gateway.audit.lease import directory_id
-from gateway.audit.models import AuditEvent, Writer
+from gateway.audit.models import AuditEvent, RequestRecord, Writer
 from gateway.audit.registry import EVENTS, EventType
 
 Detail = str | int | bool | None | list[str]
@@ -137,3 +138,14 @@ def register_writer(writer: WriterIdentity, *, directory: Path) -> None:
             "last_hash": start,
         },
     )
+
+
+def latest_time_seen() -> datetime | None:
+    """The latest time that any record of requests or changes carries; None without any.
+
+    Two queries by primary key: what was written last. A clock that was set back since then is
+    behind it.
+    """
+    last_event = AuditEvent.objects.order_by("-pk").values_list("at", flat=True).first()
+    last_request = RequestRecord.objects.order_by("-pk").values_list("at", flat=True).first()
+    return max((at for at in (last_event, last_request) if at is not None), default=None)

@@ -28,10 +28,12 @@ def prepare(demo_urls: Mapping[str, str]) -> Prepared:
     # Prints only what is wrong.
     call_command("check", verbosity=0, stdout=io.StringIO())
     call_command("migrate", interactive=False, verbosity=0)
-    made = None
     if demo_urls:
-        made = first_run(demo_onprem_url=demo_urls["onprem"], demo_cloud_url=demo_urls["cloud"])
-        update_demo_urls(demo_onprem_url=demo_urls["onprem"], demo_cloud_url=demo_urls["cloud"])
+        onprem, cloud = demo_urls["onprem"], demo_urls["cloud"]
+        made = first_run(demo_onprem_url=onprem, demo_cloud_url=cloud)
+        update_demo_urls(demo_onprem_url=onprem, demo_cloud_url=cloud)
+    else:
+        made = first_run()
     if made is not None:
         write_first_run(made)
     if settings.CONFIG_FILE is not None:

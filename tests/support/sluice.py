@@ -87,8 +87,15 @@ class Sluice:
 
     def manage(self, *arguments: str, check: bool = True, stdin: str = "") -> str:
         """Run a `manage.py` command beside the running processes; returns what it printed."""
+        return self._run(["manage.py", *arguments], check=check, stdin=stdin)
+
+    def run_module(self, module: str) -> str:
+        """Run `python -m module` with this installation's environment."""
+        return self._run(["-m", module], check=True, stdin="")
+
+    def _run(self, arguments: list[str], *, check: bool, stdin: str) -> str:
         done = subprocess.run(
-            [sys.executable, "manage.py", *arguments],
+            [sys.executable, *arguments],
             cwd=ROOT,
             env=self.env,
             input=stdin,
