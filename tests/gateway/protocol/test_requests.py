@@ -104,12 +104,13 @@ def _b64(data: bytes) -> str:
 
 
 _PNG = base64.b64decode(PNG_BYTES)
+_JPEG = b"\xff\xd8\xff pixels \xff\xd9"
 
 
 @pytest.mark.parametrize(
     "url",
     [
-        f"data:image/jpeg;base64,{_b64(b'\xff\xd8\xff pixels \xff\xd9')}",
+        f"data:image/jpeg;base64,{_b64(_JPEG)}",
         f"data:image/gif;base64,{_b64(b'GIF89a pixels;')}",
         f"data:image/webp;base64,{_b64(b'RIFF' + (10).to_bytes(4, 'little') + b'WEBPpixels')}",
         f"data:image/bmp;base64,{_b64(b'BM' + (12).to_bytes(4, 'little') + b'pixels')}",
