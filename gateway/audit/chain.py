@@ -29,6 +29,8 @@ import msgspec
 
 CONTROL_WRITER = "control"
 _SEGMENT_NAME = re.compile(r"^([0-9a-z-]{8,64})\.(\d{6})\.jsonl$")
+# One record as a journal writes it, to the byte; the reader compares with the same form.
+LINE_FORM = b'{"seq":%d,"prev":"%b","hash":"%b","r":%b}'
 _HEADER_START = b'{"journal":'
 _LINE_START = b'{"seq":'
 _CLOSED_START = b'{"closed":'

@@ -7,12 +7,15 @@ be read after it is read.
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from hashlib import sha256
+from itertools import islice
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
 from gateway.audit.chain import (
+    LINE_FORM,
     Closed,
     Header,
     Line,
@@ -28,6 +31,8 @@ from gateway.audit.records import Record
 
 CHUNK_BYTES: Final = 2 * 1024 * 1024
 MAX_FAULTS: Final = 20  # named one by one in a chunk; the others are counted
+# Where a record begins in a line whose seq has no digits.
+_RECORD_AT: Final = len(LINE_FORM % (0, b"0" * 64, b"0" * 64, b"")) - len(b"0}")
 _decode_record = msgspec.json.Decoder(Record).decode
 
 
@@ -41,9 +46,11 @@ class Fault:
     text: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
-    """A record with its place in the chain. `raw` is the text that was hashed."""
+class Entry(msgspec.Struct, frozen=True, gc=False):
+    """A record with its place in the chain. `raw` is the text that was hashed.
+
+    A msgspec struct because one is made per record: 0.1 µs, a frozen dataclass 1.0.
+    """
 
     seq: int
     prev: str
@@ -105,11 +112,54 @@ def read_chunk(segment: Segment, *, offset: int, position: Position) -> Chunk:
             lines, used = complete_lines(data)
     chunk = Chunk(segment=segment, end=offset + used, position=position)
     chunk.exhausted = offset + len(data) >= size
-    at = offset
-    for line in lines:
-        _take(chunk, line, at)
-        at += len(line) + 1
+    number, at = 0, offset
+    while number < len(lines):
+        if at:  # what stands first in a file must be a header
+            taken, length = _take_following(chunk, lines, number)
+            number, at = number + taken, at + length
+        if number < len(lines):
+            _take(chunk, lines[number], at)
+            at += len(lines[number]) + 1
+            number += 1
     return chunk
+
+
+def _take_following(chunk: Chunk, lines: list[bytes], start: int) -> tuple[int, int]:
+    """Add the records from lines[start] on that continue the chain just as a journal writes it.
+
+    Returns how many lines, and how many bytes, that was. Each line is compared to the byte with
+    the one a journal standing here would have written for that record: if they are equal, seq,
+    prev and hash hold, and nothing but the record is left to be parsed. The first line that
+    differs in any way is left to `_take`, which finds out why (and costs four times as much).
+    """
+    position = chunk.position
+    try:
+        digest = bytes.fromhex(position.hash)
+    except ValueError:  # the writer's row was altered
+        return 0, 0
+    seq, prev, length = position.seq, position.hash.encode(), 0
+    entries, hex_ = chunk.entries, position.hash
+    count = len(entries)
+    for line in islice(lines, start, None):
+        following = seq + 1
+        raw = line[_RECORD_AT + len(str(following)) : -1]
+        hashed = sha256(b"%b%b%b" % (digest, following.to_bytes(8, "big"), raw))
+        found = hashed.hexdigest()
+        found_bytes = found.encode()
+        if line != LINE_FORM % (following, prev, found_bytes, raw):
+            break
+        try:
+            record = _decode_record(raw)
+            text = raw.decode()
+        except (msgspec.MsgspecError, UnicodeDecodeError):
+            break
+        if "\0" in text:
+            break
+        entries.append(Entry(following, hex_, found, text, record))
+        seq, hex_, prev, digest = following, found, found_bytes, hashed.digest()
+        length += len(line) + 1
+    chunk.position = position.at(seq=seq, hash_=hex_)
+    return len(entries) - count, length
 
 
 def _take(chunk: Chunk, line: bytes, at: int) -> None:
@@ -150,9 +200,7 @@ def _take_record(chunk: Chunk, line: Line) -> str:
         return fault or f"record {line.seq} is of no known kind"
     if "\0" in text:  # no JSON; a database would refuse it
         return fault or f"record {line.seq} is not text"
-    chunk.entries.append(
-        Entry(seq=line.seq, prev=line.prev, hash=line.hash, raw=text, record=record)
-    )
+    chunk.entries.append(Entry(line.seq, line.prev, line.hash, text, record))
     return fault
 
 
