@@ -4,7 +4,8 @@ Every model of our applications is registered by going through them, so a new on
 forgotten. Changes go through services only; the site's own log-in and password pages are left
 out, because the pages of the application record those events.
 
-INVARIANT: a field that holds a secret, or words a team wants to hide, is never shown.
+INVARIANT: a field that holds a secret, or words a team wants to hide, is never shown, and no list
+can be filtered by it.
 """
 
 import re
@@ -45,6 +46,13 @@ class ReadOnlyAdmin(_ModelAdmin):
     @override
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
+
+    @override
+    def lookup_allowed(self, lookup: str, value: Any, request: HttpRequest | None = None) -> bool:
+        """Nobody asks the list for a hidden column: its answers would spell it out."""
+        if any(HIDDEN.match(part) for part in lookup.split("__")):
+            return False
+        return super().lookup_allowed(lookup, value, request)  # type: ignore[arg-type]
 
 
 class ReadOnlySite(admin.AdminSite):

@@ -234,3 +234,12 @@ class TestWithAKey:
         assert told["label"]["sensitivity"] == "restricted"
         assert explain(stage.client("member"), key=floored.key.prefix).status_code == 404
         assert explain(stage.client("editor"), key="sk-sluice-unknown1").status_code == 404
+
+
+def test_half_a_surrogate_pair_is_a_bad_request(stage: Stage) -> None:
+    response = stage.client("member").post(
+        "/api/policies/explain",
+        r'{"project": "research", "request": {"model": "auto", "x": "\ud83d"}}',
+        content_type="application/json",
+    )
+    assert response.status_code == 400
