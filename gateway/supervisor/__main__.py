@@ -115,9 +115,9 @@ def worker_command() -> list[str]:
     """The Celery worker with beat inside."""
     schedule = settings.VAR_DIR / "celerybeat-schedule"
     return [
-        *[PYTHON, "-m", "celery", "--app", "gateway.celery", "worker", "--beat"],
+        *[PYTHON, "-m", "celery", "--quiet", "--app", "gateway.celery", "worker", "--beat"],
         *["--schedule", str(schedule), "--concurrency", "1", "--loglevel", "WARNING"],
-        *["--without-gossip", "--without-mingle", "--quiet"],
+        *["--without-gossip", "--without-mingle"],
     ]
 
 

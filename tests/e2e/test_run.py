@@ -73,6 +73,26 @@ def test_ctrl_c_stops_every_child_and_a_second_start_knows_the_first(own_sluice:
     assert own_sluice.post("/v1/chat/completions", BODY.replace(b"slow", b"auto"))[0] == 200
 
 
+def test_the_worker_takes_what_is_queued(tmp_path: Path) -> None:
+    server = Sluice(tmp_path / "var", worker=True)
+    queue = "from gateway.accounts.tasks import clear_expired_sessions as t; t.delay()"
+    try:
+        server.start()
+        with sqlite3.connect(server.var / "sluice.sqlite3") as database:
+            database.execute("insert into django_session values ('old', '', '2020-01-01')")
+            database.execute("insert into django_session values ('new', '', '2999-01-01')")
+        server.manage("shell", "--command", queue)
+
+        def kept() -> list[tuple[str]]:
+            with sqlite3.connect(server.var / "sluice.sqlite3") as database:
+                return database.execute("select session_key from django_session").fetchall()
+
+        server.wait_for(lambda: kept() == [("new",)], "cleared by the worker")
+        assert len(server.pids("celery")) >= 1
+    finally:
+        server.stop()
+
+
 def test_kill_9_under_load_loses_no_decision(own_sluice: Sluice) -> None:
     own_sluice.start()
     with Upstream("stall") as upstream:

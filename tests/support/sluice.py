@@ -30,12 +30,20 @@ def free_port() -> int:
 class Sluice:
     """One installation in a directory of its own. `restart` keeps its state."""
 
-    def __init__(self, var: Path, *, env: dict[str, str] | None = None, demo: bool = True) -> None:
+    def __init__(
+        self,
+        var: Path,
+        *,
+        env: dict[str, str] | None = None,
+        demo: bool = True,
+        worker: bool = False,
+    ) -> None:
         self.var = var
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.log = var.parent / f"{var.name}.log"
         self._demo = demo
+        self._worker = worker
         kept = {
             name: value
             for name, value in os.environ.items()
@@ -51,7 +59,9 @@ class Sluice:
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> Self:
-        command = [sys.executable, "-m", "gateway.supervisor", "--no-worker"]
+        command = [sys.executable, "-m", "gateway.supervisor"]
+        if not self._worker:
+            command.append("--no-worker")
         if not self._demo:
             command.append("--no-demo")
         with self.log.open("ab") as log:
