@@ -12,6 +12,7 @@ import socket
 import sys
 import threading
 import time
+from pathlib import Path
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "gateway.settings")  # noqa: TID251
 
@@ -56,7 +57,9 @@ class Supervisor:
     def _start_all(self) -> None:
         _require_port(settings.HOST, settings.PORT)
         if settings.REDIS_URL.startswith("unix://"):
-            self._start("store", store_command(settings.VALKEY_SOCKET, settings.VAR_DIR))
+            # It warns of kernel settings that matter to large stores only.
+            store = store_command(settings.VALKEY_SOCKET, settings.VAR_DIR)
+            self._start("store", store, log=settings.VAR_DIR / "store.log")
         ports = {role: free_port() for role in ("onprem", "cloud")} if self._demo else {}
         for role, port in ports.items():
             command = [PYTHON, "-m", "gateway.providers.demo", "--role", role, "--port", str(port)]
@@ -73,10 +76,10 @@ class Supervisor:
         if wait_for_http(f"http://{settings.HOST}:{settings.PORT}/readyz", self._stopping):
             announce(prepared)
 
-    def _start(self, name: str, command: list[str]) -> None:
+    def _start(self, name: str, command: list[str], *, log: Path | None = None) -> None:
         if self._stopping.is_set():
             return
-        child = Child(name=name, command=command, cwd=settings.BASE_DIR)
+        child = Child(name=name, command=command, cwd=settings.BASE_DIR, log=log)
         child.start(now_s=time.monotonic())
         self._children.append(child)
 

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
@@ -39,6 +40,7 @@ class Child:
     command: Sequence[str]
     env: Mapping[str, str] = field(default_factory=dict)
     cwd: Path
+    log: Path | None = None  # its output goes there instead of to ours
     process: "subprocess.Popen[bytes] | None" = None
     deaths: int = 0
     started_at: float = 0.0
@@ -47,18 +49,20 @@ class Child:
     def start(self, *, now_s: float) -> None:
         """Start it; its output goes to ours, line by line, behind its name."""
         self.started_at = now_s
-        self.process = subprocess.Popen(  # noqa: S603 -- our own command lines
-            self.command,
-            cwd=self.cwd,
-            env={**os.environ, **self.env},  # noqa: TID251 -- handed on, not read
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-            preexec_fn=_die_with_parent,  # noqa: PLW1509 -- one prctl, no locks taken
-        )
-        assert self.process.stdout is not None  # noqa: S101 -- PIPE above
-        threading.Thread(target=_copy, args=(self.name, self.process.stdout), daemon=True).start()
+        with self.log.open("ab") if self.log else nullcontext(subprocess.PIPE) as output:
+            self.process = subprocess.Popen(  # noqa: S603 -- our own command lines
+                self.command,
+                cwd=self.cwd,
+                env={**os.environ, **self.env},  # noqa: TID251 -- handed on, not read
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                preexec_fn=_die_with_parent,  # noqa: PLW1509 -- one prctl, no locks taken
+            )
+        if self.process.stdout is not None:
+            source = self.process.stdout
+            threading.Thread(target=_copy, args=(self.name, source), daemon=True).start()
 
     def died(self, *, now_s: float) -> bool:
         """Whether it ended by itself since the last look; then `restart_at` is set."""
