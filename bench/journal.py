@@ -23,7 +23,7 @@ def records(number: int) -> tuple[DecisionRecord, OutcomeRecord]:
     decision = DecisionRecord(
         id=id_,
         request_id=f"req_{number:016x}",
-        at=1_750_000_000.0 + number,
+        at=1_750_000_000.0123 + number / 3000,
         project="demo",
         actor="user:0123456789abcdef",
         key_prefix="sk-abcd",
@@ -42,7 +42,7 @@ def records(number: int) -> tuple[DecisionRecord, OutcomeRecord]:
     )
     outcome = OutcomeRecord(
         id=id_,
-        at=1_750_000_001.0 + number,
+        at=1_750_000_000.0623 + number / 3000,
         status=200,
         deployment="llama",
         zone="on_prem",

@@ -50,7 +50,7 @@ OUTCOME_COLUMNS = (
 TIMES = frozenset({"at", "outcome_at"})
 JSON = frozenset({"categories", "classes", "rules"})
 NO_OUTCOME: tuple[Value, ...] = (None, None, "", "", "", "", None, None, None, None, None)
-_LAST = 2**63 - 1
+LAST = 2**63 - 1  # what a BigIntegerField holds
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -68,7 +68,7 @@ def text(value: str) -> str:
 
 
 def _number(value: int | None) -> int | None:
-    return value if value is None or -_LAST <= value <= _LAST else _LAST
+    return value if value is None or -LAST <= value <= LAST else LAST
 
 
 def decision_values(record: DecisionRecord) -> tuple[Value, ...]:

@@ -32,7 +32,10 @@ from gateway.audit.services import record_event
 log = logging.getLogger(__name__)
 
 PASS_ENTRIES: Final = 5000  # records in one transaction, about: keeps others' waits short
-SHORTEST_WAIT_S: Final = 0.05
+# A pass costs a millisecond beside its records (bookkeeping, commit, pages written again), so
+# waiting makes records cheap: at 3,000 requests a second 8 µs less of each than with 50 ms.
+LOADED_WAIT_S: Final = 0.25
+BEHIND_WAIT_S: Final = 0.02  # when more is left: only lets others write
 LONGEST_WAIT_S: Final = 0.5
 RETRY_WAIT_S: Final = 1.0
 _ACTOR: Final = "system:loader"
@@ -52,6 +55,7 @@ class _Progress:
     """Where a writer stands in the database, kept in memory between passes."""
 
     position: chain.Position
+    registered: bool = False  # it has its row
     ended: bool = False
     closed: bool = False
     files: dict[int, _File] = field(default_factory=dict)
@@ -85,6 +89,7 @@ class Loader:
         self.lease = Lease(directory)
         self._progress: dict[str, _Progress] = {}
         self.loaded = 0  # records stored since it was made
+        self.behind = False  # whether the last pass left something for want of room
 
     def step(self) -> bool:
         """One pass. Returns whether there was anything to do.
@@ -131,6 +136,7 @@ class Loader:
                 room -= reading.entries
             if room <= 0:
                 break
+        self.behind = room <= 0
         return readings
 
     def _read_writer(self, writer: str, *, room: int) -> _Reading:
@@ -140,6 +146,7 @@ class Loader:
             writer=writer,
             progress=_Progress(
                 position=known.position,
+                registered=known.registered,
                 ended=known.ended,
                 closed=known.closed,
                 files={number: _copy(file) for number, file in known.files.items()},
@@ -203,6 +210,7 @@ class Loader:
             else:
                 known = _Progress(
                     position=chain.Position(writer=writer, seq=row.last_seq, hash=row.last_hash),
+                    registered=True,
                     ended=bool(row.ending),
                     files={
                         file.segment: _File(file.offset, file.finished, file.faulty)
@@ -227,16 +235,7 @@ class Loader:
         for number in {chunk.segment.number for chunk in reading.chunks} | {
             segment.number for segment in reading.finished
         }:
-            file = reading.progress.files[number]
-            JournalFile.objects.update_or_create(
-                writer_id=reading.writer,
-                segment=number,
-                defaults={
-                    "offset": file.offset,
-                    "finished": file.finished,
-                    "faulty": file.faulty,
-                },
-            )
+            self._advance(reading.writer, number, reading.progress.files[number])
         position = reading.progress.position
         Writer.objects.filter(pk=reading.writer).update(
             last_seq=position.seq, last_hash=position.hash
@@ -246,7 +245,17 @@ class Loader:
         if reading.dead:
             self._end(reading)
 
+    def _advance(self, writer: str, number: int, file: _File) -> None:
+        """Note how far a segment is read. One statement but for the first time."""
+        values = {"offset": file.offset, "finished": file.finished, "faulty": file.faulty}
+        known = JournalFile.objects.filter(writer_id=writer, segment=number)
+        if not known.update(**values):
+            JournalFile.objects.create(writer_id=writer, segment=number, **values)
+
     def _register(self, reading: _Reading) -> None:
+        if reading.progress.registered:
+            return
+        reading.progress.registered = True
         header = next((chunk.header for chunk in reading.chunks if chunk.header), None)
         start = chain.genesis(reading.writer)
         Writer.objects.get_or_create(
@@ -332,18 +341,19 @@ def _copy(file: _File) -> _File:
 def run(directory: Path, *, stop: threading.Event) -> None:
     """Load until `stop` is set: as the elected loader, or ready to become it.
 
-    Waits 50 ms after a pass with records, up to half a second when idle. A database that does not
-    answer, or a directory that cannot be read, is waited for.
+    Waits a quarter of a second after a pass with records, up to half a second when idle, and
+    hardly when it is behind. A database that does not answer, or a directory that cannot be read,
+    is waited for.
     """
     loader = Loader(directory)
-    wait = SHORTEST_WAIT_S
+    wait = LOADED_WAIT_S
     idle = 0.0
     while not stop.is_set():
         try:
             if not loader.lease.held and not loader.lease.acquire():
                 wait = LONGEST_WAIT_S
             elif loader.step():
-                wait, idle = SHORTEST_WAIT_S, 0.0
+                wait, idle = BEHIND_WAIT_S if loader.behind else LOADED_WAIT_S, 0.0
             else:
                 wait = min(wait * 2, LONGEST_WAIT_S)
                 idle += wait

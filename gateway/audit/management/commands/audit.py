@@ -1,6 +1,7 @@
 """`manage.py audit load|verify|export`."""
 
 import argparse
+import gc
 import signal
 import sys
 import threading
@@ -25,6 +26,14 @@ def _moment(text: str) -> datetime:
         wanted = "a time such as 2026-01-31 or 2026-01-31T12:00Z"
         raise argparse.ArgumentTypeError(f"not {wanted}") from None
     return value if value.tzinfo else value.replace(tzinfo=UTC)
+
+
+def _spare_the_collector() -> None:
+    """What was loaded at start lives as long as the process, and a pass makes records by the
+    thousand and no cycles: collecting after every 700 of them costs 8 µs a request."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 20)
 
 
 class Command(BaseCommand):
@@ -64,6 +73,7 @@ class Command(BaseCommand):
             signal.signal(number, lambda *_: stop.set())
         self.stdout.write(f"ready to load the journals in {settings.JOURNAL_DIR}")
         self.stdout.flush()
+        _spare_the_collector()
         loader.run(settings.JOURNAL_DIR, stop=stop)
 
     def _load_once(self) -> None:
