@@ -193,7 +193,18 @@ CELERY_TASK_DEFAULT_QUEUE = "default"
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
+    "formatters": {
+        "line": {
+            "()": "gateway.log_lines.ContentFree",
+            "fmt": "%(asctime)s %(levelname)s %(name)s %(message)s",
+        }
+    },
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "loggers": {
+        # Uvicorn brings a handler of its own, which writes down what an exception says.
+        "uvicorn": {"handlers": ["stderr"], "propagate": False, "level": "WARNING"},
+        # Addresses hold anything. Named, because naming its parent would switch it on again.
+        "uvicorn.access": {"handlers": [], "propagate": False, "level": "CRITICAL"},
+    },
     "root": {"handlers": ["stderr"], "level": os.environ.get("SLUICE_LOG_LEVEL", "INFO")},
 }
