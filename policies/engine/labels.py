@@ -21,7 +21,7 @@ class Sensitivity(IntEnum):
     @property
     def word(self) -> str:
         """The name users see and write: `public`, `internal`, `confidential`, `restricted`."""
-        return self.name.lower()
+        return _WORDS[self]
 
     @classmethod
     def from_word(cls, word: str) -> "Sensitivity":
@@ -31,6 +31,9 @@ class Sensitivity(IntEnum):
         except KeyError:
             choices = ", ".join(member.word for member in cls)
             raise ValueError(f"unknown sensitivity {word!r}: use one of {choices}") from None
+
+
+_WORDS = tuple(member.name.lower() for member in Sensitivity)
 
 
 @dataclass(frozen=True, slots=True)
