@@ -11,7 +11,7 @@ from gateway.inference.contracts import Principal, ProjectView
 from gateway.protocol.errors import InvalidRequest
 from gateway.protocol.requests import RelayRequest
 from gateway.protocol.walk import walk
-from policies.classification.findings import Finding
+from policies.classification.findings import Analysis, Finding
 from policies.engine.labels import PUBLIC, Label, Sensitivity, Taxonomy
 
 # Which relaxation of a policy covers which opaque part. INVARIANT: nothing else is ever relaxed,
@@ -21,13 +21,15 @@ _SENSITIVITIES = {member.word: member for member in Sensitivity}
 _NO_COUNTS: Mapping[str, int] = {}
 _NO_LABELS: Mapping[str, Label] = {}
 _NO_REASONS: frozenset[str] = frozenset()
+_NOTHING_FOUND = Analysis()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Labelled:
     """A label with its grounds. `unmaskable` is the part of it that masking cannot take away.
 
-    `findings` point into the walked texts by index; `opaque` holds the reasons that counted.
+    `findings` point into the walked texts by index (those across two texts are only counted);
+    `opaque` holds the reasons that counted.
     """
 
     label: Label
@@ -84,9 +86,15 @@ def label_request(
         declared = ", ".join([stated.sensitivity.word, *sorted(stated.categories)])
         parts.append(stated)
 
+    across = _NOTHING_FOUND
+    if walked.seams:
+        across = _across(walked.seams, view)
+        # No single text holds these, so they cannot be masked.
+        parts += [Label(categories=frozenset({each.category})) for each in across.findings]
+
     opaque = _NO_REASONS
-    if request.opaque or walked.token_arrays or analysis.opaque:
-        reasons = request.opaque | analysis.opaque
+    if request.opaque or walked.token_arrays or analysis.opaque or across.opaque:
+        reasons = request.opaque | analysis.opaque | across.opaque
         if walked.token_arrays:
             reasons |= {"token_ids"}
         opaque = frozenset(
@@ -96,7 +104,7 @@ def label_request(
             parts.append(taxonomy.worst)
     unmaskable = taxonomy.join(parts)
 
-    if not analysis.findings:
+    if not analysis.findings and not across.findings:
         return Labelled(
             label=unmaskable,
             unmaskable=unmaskable,
@@ -108,7 +116,7 @@ def label_request(
         )
     counts: dict[str, int] = {}
     labels: dict[str, Label] = {}
-    for finding in analysis.findings:
+    for finding in (*analysis.findings, *across.findings):
         name = finding.data_class
         counts[name] = counts.get(name, 0) + 1
         if name not in labels:
@@ -124,3 +132,14 @@ def label_request(
         findings=analysis.findings,
         opaque=opaque,
     )
+
+
+def _across(seams: list[tuple[str, int]], view: ProjectView) -> Analysis:
+    """What stands across the border of two text parts, and only that."""
+    analysis = view.analyser.analyse([text for text, _ in seams])
+    crossing = tuple(
+        finding
+        for finding in analysis.findings
+        if finding.start < seams[finding.field][1] < finding.end
+    )
+    return Analysis(findings=crossing, opaque=analysis.opaque)

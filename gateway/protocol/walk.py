@@ -24,15 +24,21 @@ _PROTOCOL_WORDS = frozenset(
 )
 _PLAIN_WORD = re.compile("[a-z_]{1,40}")
 MIN_TOKEN_ARRAY = 16  # a longer run of integers may spell text
+SEAM = 80  # characters on either side of a seam; the longest account numbers have 34
 
 
 class Walked:
-    """What a walk found: `texts` in document order; `token_arrays` counts opaque integer runs."""
+    """What a walk found: `texts` in document order; `token_arrays` counts opaque integer runs.
 
-    __slots__ = ("payloads", "texts", "token_arrays")
+    `seams`: where one text part of a list ends and the next begins, with the position of the
+    border. Servers put such parts together again, so what stands across a border counts as well.
+    """
+
+    __slots__ = ("payloads", "seams", "texts", "token_arrays")
 
     def __init__(self, payloads: frozenset[int]) -> None:
         self.texts: list[str] = []
+        self.seams: list[tuple[str, int]] = []
         self.token_arrays = 0
         self.payloads = payloads
 
@@ -74,11 +80,25 @@ def _visit(  # noqa: C901, PLR0912 -- one dispatch; a call more per value is wha
             walked.token_arrays += 1
         for item in node:
             _visit(item, walked, depth + 1)
+        if len(node) > 1 and type(node[0]) is dict and "text" in node[0]:
+            _seams(node, walked)
     elif kind is int:
         walked.texts.append(str(node))
     elif kind is float:
         # A card number may arrive as 4111111111111111.0 or 4.111111111111111e15.
         walked.texts.append(str(int(node)) if node.is_integer() else repr(node))
+
+
+def _seams(parts: list[Any], walked: Walked) -> None:
+    before = ""
+    for part in parts:
+        text = part.get("text") if type(part) is dict else None
+        if type(text) is not str:
+            before = ""
+            continue
+        if before and text:
+            walked.seams.append((before + text[:SEAM], len(before)))
+        before = (before + text)[-SEAM:]
 
 
 def _text(node: str, walked: Walked) -> None:

@@ -45,6 +45,10 @@ CHAT: dict[str, Plant] = {
     "content": lambda s: message(role="user", content=f"see {s} there"),
     "system": lambda s: message(role="system", content=s),
     "content part": lambda s: message(role="user", content=[{"type": "text", "text": s}]),
+    "split over two parts": lambda s: message(
+        role="user",
+        content=[{"type": "text", "text": half} for half in (s[: len(s) // 2], s[len(s) // 2 :])],
+    ),
     "history": lambda s: {
         "messages": [
             {"role": "user", "content": f"it is {s}"},

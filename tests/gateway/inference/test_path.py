@@ -302,6 +302,41 @@ def test_an_exhausted_lease_is_renewed(house: House) -> None:
     assert house.gate.reservations[0].ended == ["settled 3 2"]
 
 
+def parts(*texts: str) -> dict[str, Any]:
+    content = [{"type": "text", "text": text} for text in texts]
+    return {"model": "vendor", "messages": [{"role": "user", "content": content}]}
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [
+        ("my card is 41111111", "11111111, right?"),
+        ("my card is 411111", "11", "11", "111111"),
+        ("a" * 500 + " DE8937040044", "0532013000 " + "b" * 500),
+    ],
+)
+def test_what_stands_across_two_parts_is_found(house: House, texts: tuple[str, ...]) -> None:
+    async def scenario(house: House, onprem: FaultServer, cloud: FaultServer) -> None:
+        with pytest.raises(PolicyDenied):
+            await house.run(parts(*texts))
+        assert cloud.received == []
+        assert (await house.run(parts(*("blue skies" for _ in texts)))).status == 200
+
+    play(house, scenario)
+    denied, allowed = house.decisions()
+    assert (denied.categories, sum(denied.classes.values())) == (["payment"], 1)
+    assert allowed.classes == {}
+
+
+def test_what_stands_beside_a_seam_counts_once(house: House) -> None:
+    async def scenario(house: House, onprem: FaultServer, cloud: FaultServer) -> None:
+        with pytest.raises(PolicyDenied):
+            await house.run(parts("4111111111111111", "blue skies"))
+
+    play(house, scenario)
+    assert house.decisions()[0].classes == {"PAYMENT_CARD": 1}
+
+
 def test_a_bad_request_of_the_upstream_is_passed_on_and_not_retried(house: House) -> None:
     async def scenario(house: House, onprem: FaultServer, cloud: FaultServer) -> None:
         body = b'{"error":{"message":"too long","param":"messages","code":400}}'

@@ -81,3 +81,16 @@ def test_every_text_has_its_place(tree: dict[str, Any]) -> None:
 
 def test_a_place_never_shows_a_key_that_could_be_content() -> None:
     assert places({"metadata": {"4111-1111": "x"}}) == ["/metadata/*", "/metadata/*"]
+
+
+def test_parts_that_follow_each_other_have_a_seam() -> None:
+    def part(text: object) -> dict[str, object]:
+        return {"type": "text", "text": text}
+
+    image = {"type": "image_url", "image_url": {"url": "x"}}
+    content = [part("ab"), part("cd"), part("e"), image, part("f"), part(None), part("g" * 200)]
+    assert walk({"content": content}).seams == [("abcd", 2), ("abcde", 4)]
+    assert walk({"content": [part("a" * 200), part("b" * 200)]}).seams == [
+        ("a" * 80 + "b" * 80, 80)
+    ]
+    assert walk({"content": [part("ab")], "stop": ["a", "b"]}).seams == []
