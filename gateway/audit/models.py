@@ -156,7 +156,10 @@ class RequestRecord(AppendOnly):
 
     id = models.BigAutoField(primary_key=True)
     decision_id = models.CharField(max_length=100, unique=True)
-    writer = models.ForeignKey(Writer, on_delete=models.PROTECT, related_name="requests")
+    # No index of its own: the constraint's begins with it.
+    writer = models.ForeignKey(
+        Writer, on_delete=models.PROTECT, related_name="requests", db_index=False
+    )
     seq = models.BigIntegerField()
     prev_hash = models.CharField(max_length=_HASH_LENGTH)
     hash = models.CharField(max_length=_HASH_LENGTH)
@@ -207,9 +210,10 @@ class RequestRecord(AppendOnly):
         constraints: ClassVar = [
             models.UniqueConstraint(fields=["writer", "seq"], name="audit_request_seq_once"),
         ]
+        # Every index costs each request 1 to 2 µs. Rows come about in the order of time, so a
+        # walk over all projects goes by id.
         indexes: ClassVar = [
             models.Index(fields=["project", "at"], name="audit_request_project_at"),
-            models.Index(fields=["at"], name="audit_request_at"),
             models.Index(
                 fields=["writer"],
                 condition=models.Q(outcome_state="pending"),

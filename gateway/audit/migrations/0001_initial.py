@@ -130,6 +130,7 @@ class Migration(migrations.Migration):
                 (
                     "writer",
                     models.ForeignKey(
+                        db_index=False,
                         on_delete=django.db.models.deletion.PROTECT,
                         related_name="requests",
                         to="audit.writer",
@@ -139,7 +140,6 @@ class Migration(migrations.Migration):
             options={
                 "indexes": [
                     models.Index(fields=["project", "at"], name="audit_request_project_at"),
-                    models.Index(fields=["at"], name="audit_request_at"),
                     models.Index(
                         condition=models.Q(("outcome_state", "pending")),
                         fields=["writer"],
