@@ -5,6 +5,7 @@ what does not hold together. Nothing is skipped silently: a fault is a value, an
 be read after it is read.
 """
 
+from binascii import hexlify
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -143,10 +144,9 @@ def _take_following(chunk: Chunk, lines: list[bytes], start: int) -> tuple[int, 
     for line in islice(lines, start, None):
         following = seq + 1
         raw = line[_RECORD_AT + len(str(following)) : -1]
-        hashed = sha256(b"%b%b%b" % (digest, following.to_bytes(8, "big"), raw))
-        found = hashed.hexdigest()
-        found_bytes = found.encode()
-        if line != LINE_FORM % (following, prev, found_bytes, raw):
+        hashed = sha256(digest + following.to_bytes(8, "big") + raw).digest()
+        hash_ = hexlify(hashed)
+        if line != LINE_FORM % (following, prev, hash_, raw):
             break
         try:
             record = _decode_record(raw)
@@ -155,8 +155,9 @@ def _take_following(chunk: Chunk, lines: list[bytes], start: int) -> tuple[int, 
             break
         if "\0" in text:
             break
+        found = hash_.decode()
         entries.append(Entry(following, hex_, found, text, record))
-        seq, hex_, prev, digest = following, found, found_bytes, hashed.digest()
+        seq, hex_, prev, digest = following, found, hash_, hashed
         length += len(line) + 1
     chunk.position = position.at(seq=seq, hash_=hex_)
     return len(entries) - count, length
