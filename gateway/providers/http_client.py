@@ -71,11 +71,20 @@ class HttpClient:
         self._closed = False
 
     async def send(
-        self, target: AnyTarget, head: bytes, body: bytes, *, times: Times, connect_timeout_s: float
+        self,
+        target: AnyTarget,
+        head: bytes,
+        body: bytes,
+        *,
+        times: Times,
+        connect_timeout_s: float,
+        still: Callable[[], None] | None = None,
     ) -> Exchange:
         """Send one request and return once the answer's head is there.
 
-        `head` ends with the empty line. Raises ProviderError; the caller closes what it gets.
+        `head` ends with the empty line. `still` raises when the request may no longer be sent; it
+        is asked after connecting, which takes time. Raises ProviderError; the caller closes what
+        it gets.
         """
         pool = self._pool
         if pool is None:
@@ -89,6 +98,12 @@ class HttpClient:
                     raise  # our own server keeps connections for longer than we: it has died
                 # see "The one retry" above
         connection = await self._connect(target, pool, connect_timeout_s)
+        if still is not None:
+            try:
+                still()
+            except BaseException:
+                connection.cut()
+                raise
         return await _head_of(connection.start(head, body, times))
 
     async def aclose(self) -> None:

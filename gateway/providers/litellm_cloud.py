@@ -17,7 +17,7 @@ from gateway.providers.http_client import KEPT_HEADERS, HttpClient
 from gateway.providers.permit_check import Clock, check_permit, utc_now
 from gateway.providers.request_head import request_line
 from gateway.providers.targets import SocketTarget
-from gateway.providers.translator.envelope import FAILURE_HEADER, PATH, envelope_of
+from gateway.providers.translator.envelope import FAILURE_HEADER, PATH, envelope_of, vendor_of
 from gateway.providers.translator_process import TranslatorProcess
 
 # The translator keeps the destination's own times; ours only notice that it is gone.
@@ -31,6 +31,7 @@ _FAILURES: dict[str, type[ProviderError]] = {
         calls.UpstreamClosed,
         calls.UpstreamProtocolError,
         calls.RequestRefused,
+        calls.PermitViolation,
     )
 }
 
@@ -48,15 +49,13 @@ class LiteLLMCloud:
         """Have one call translated and sent. Raises ProviderError before the answer's head;
         statuses of 400 and above are answers, the vendor's or (400) the translator's."""
         check_permit(call, now=self._clock())
-        body = envelope_of(call)
+        vendor_of(call.destination)
         start = await self._process.ensure()
-        check_permit(call, now=self._clock())  # a start takes seconds
         try:
-            exchange = await self._ask(call, body)
+            exchange = await self._ask(call)
         except ConnectFailed:  # nobody listens, so nothing was sent
             await self._process.restart(start)
-            check_permit(call, now=self._clock())
-            exchange = await self._ask(call, body)
+            exchange = await self._ask(call)
         code = exchange.headers.get(FAILURE_HEADER)
         if code is not None:
             raise await _failure(exchange, code)
@@ -67,7 +66,10 @@ class LiteLLMCloud:
         await self._client.aclose()
         await self._process.aclose()
 
-    async def _ask(self, call: Call, body: bytes) -> Exchange:
+    async def _ask(self, call: Call) -> Exchange:
+        now = self._clock()
+        check_permit(call, now=now)  # a start takes seconds
+        body = envelope_of(call, now=now)
         destination = call.destination
         head = b"".join(
             (

@@ -85,6 +85,7 @@ class OpenAICompatible:
             body,
             times=prepared.times,
             connect_timeout_s=call.destination.connect_timeout_s,
+            still=lambda: check_permit(call, now=self._clock()),
         )
         if not dialect:
             return answer

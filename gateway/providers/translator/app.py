@@ -71,6 +71,7 @@ class TranslatorApp:
                 api_base=base,
                 stream=envelope.stream,
                 end=end_of_stream(envelope.vendor) if envelope.stream else None,
+                valid_for_s=envelope.valid_for_s,
             )
         except ProviderError as error:
             await _failed(send, error)

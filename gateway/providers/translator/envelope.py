@@ -1,5 +1,6 @@
 """What the gateway hands to the translator: one call, whole. No litellm here."""
 
+from datetime import datetime
 from ipaddress import ip_network
 
 import msgspec
@@ -13,10 +14,14 @@ FAILURE_HEADER = "translator-failure"
 
 
 class Envelope(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One call. `digest` and `decision_id` are the permit's; times are in seconds."""
+    """One call. `digest` and `decision_id` are the permit's; times are in seconds.
+
+    `valid_for_s`: for how long from now the permit holds.
+    """
 
     decision_id: str
     digest: str
+    valid_for_s: float
     request_id: str
     deployment: str
     zone: str
@@ -55,15 +60,22 @@ class Envelope(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         )
 
 
-def envelope_of(call: Call) -> bytes:
-    """A call as the translator reads it. Raises RequestRefused without `litellm_provider`."""
-    destination = call.destination
+def vendor_of(destination: Destination) -> str:
+    """litellm's name for the dialect. Raises RequestRefused without `litellm_provider`."""
     vendor = destination.options.get("litellm_provider", "")
     if not vendor:
         raise RequestRefused(f"deployment {destination.deployment} lacks option litellm_provider")
+    return vendor
+
+
+def envelope_of(call: Call, *, now: datetime) -> bytes:
+    """A call as the translator reads it, at `now`. Raises as `vendor_of` does."""
+    destination = call.destination
+    vendor = vendor_of(destination)
     envelope = Envelope(
         decision_id=call.permit.decision_id,
         digest=call.permit.digest,
+        valid_for_s=(call.permit.expires_at - now).total_seconds(),
         request_id=call.request_id,
         deployment=destination.deployment,
         zone=destination.zone.value,

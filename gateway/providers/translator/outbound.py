@@ -5,6 +5,7 @@ a cut on closing) therefore holds for what litellm sends.
 """
 
 import re
+import time
 from collections.abc import AsyncIterator
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -13,7 +14,12 @@ from dataclasses import replace as changed
 import httpx
 from typing_extensions import override
 
-from gateway.providers.calls import Destination, ProviderError, UpstreamProtocolError
+from gateway.providers.calls import (
+    Destination,
+    PermitViolation,
+    ProviderError,
+    UpstreamProtocolError,
+)
 from gateway.providers.connection import Times
 from gateway.providers.exchange import Exchange
 from gateway.providers.http_client import HttpClient
@@ -43,7 +49,8 @@ class Outbound:
 
     `asked`: the one request was used up. `failure`: the destination could not be used. `refused`:
     it answered with an error. `ended`: the bytes that match `end` went by (a stream that never
-    shows them was cut short, even when its last chunk was polite).
+    shows them was cut short, even when its last chunk was polite). `valid_for_s`: nothing is sent
+    later than that.
     """
 
     def __init__(
@@ -54,11 +61,13 @@ class Outbound:
         api_base: str,
         stream: bool,
         end: re.Pattern[bytes] | None,
+        valid_for_s: float,
     ) -> None:
         self._client = client
         self._destination = destination
         self._target, _ = target_of(changed(destination, base_url=api_base))
         self._stream = stream
+        self._valid_until = time.monotonic() + valid_for_s
         self._end = end
         self.asked = False
         self._exchange: Exchange | None = None
@@ -114,6 +123,7 @@ class Outbound:
 
     async def _open(self, request: httpx.Request) -> Exchange:
         destination = self._destination
+        self._still()  # translating takes time, too
         body = await request.aread()
         lines = [
             request_line(request.method, request.url.raw_path.decode("ascii")),
@@ -132,8 +142,13 @@ class Outbound:
             body,
             times=Times(destination.first_byte_timeout_s, destination.idle_timeout_s),
             connect_timeout_s=destination.connect_timeout_s,
+            still=self._still,
         )
         return self._exchange
+
+    def _still(self) -> None:
+        if time.monotonic() >= self._valid_until:
+            raise PermitViolation("the permit has expired and must be decided again")
 
     async def _refusal(self, request: httpx.Request, exchange: Exchange) -> httpx.Response:
         try:

@@ -64,8 +64,7 @@ class FaultServer:
     async def __aexit__(self, *_: object) -> None:
         self._server.close()
         self.release.set()
-        for writer in list(self._writers):
-            writer.transport.abort()
+        self.cut_all()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._server.wait_closed()
 
@@ -73,6 +72,11 @@ class FaultServer:
     def base_url(self) -> str:
         scheme = "http" if self.ssl_context is None else "https"
         return f"{scheme}://{self.host}:{self.port}/v1"
+
+    def cut_all(self) -> None:
+        """End every connection now, whatever was asked on it."""
+        for writer in list(self._writers):
+            writer.transport.abort()
 
     def url(self, mode: str) -> str:
         """The base URL under which every request gets `mode`."""

@@ -9,6 +9,7 @@ import os
 import signal
 from collections.abc import Coroutine, Iterator
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -28,6 +29,7 @@ from gateway.providers.calls import (
 from gateway.providers.litellm_cloud import LiteLLMCloud
 from gateway.providers.translator_process import TranslatorProcess
 from policies.engine.facts import Zone
+from policies.engine.permit import Candidate
 from tests.gateway.providers.calls_for_tests import call, clock, destination, permit
 from tests.gateway.providers.fault_server import FaultServer
 from tests.gateway.providers.vendor_servers import AnthropicServer, GoogleServer, VendorServer
@@ -404,6 +406,16 @@ def test_a_permit_violation_sends_nothing(house: House) -> None:
     asked = replace(house.call("anthropic"), permit=permit())
     with pytest.raises(PermitViolation):
         house.run(house.cloud.send(asked))
+    assert not house.servers["anthropic"].received
+
+
+def test_a_permit_that_ran_out_while_translating_sends_nothing(house: House) -> None:
+    asked = house.call("anthropic")
+    here = Candidate(asked.destination.deployment, asked.destination.zone)
+    # The gateway's clock stands still in these tests; the translator's does not.
+    short = permit(here, expires_in=timedelta(microseconds=1))
+    with pytest.raises(PermitViolation):
+        house.run(house.cloud.send(replace(asked, permit=short)))
     assert not house.servers["anthropic"].received
 
 

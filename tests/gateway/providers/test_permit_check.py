@@ -1,11 +1,12 @@
 """A call that disagrees with its permit sends nothing."""
 
 import asyncio
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
 from gateway.providers.calls import PermitViolation
+from gateway.providers.http_client import HttpClient
 from gateway.providers.openai_compatible import OpenAICompatible
 from gateway.providers.permit_check import check_permit
 from policies.engine.facts import Zone
@@ -48,3 +49,58 @@ def test_a_permit_holds_until_it_expires() -> None:
     check_permit(asked, now=granted.expires_at - timedelta(microseconds=1))
     with pytest.raises(PermitViolation, match="expired"):
         check_permit(asked, now=granted.expires_at)
+
+
+class Moving:
+    """A clock that stands still until the test moves it."""
+
+    def __init__(self) -> None:
+        self.now = NOW
+
+    def __call__(self) -> datetime:
+        return self.now
+
+
+def test_a_permit_that_ran_out_while_connecting_sends_nothing() -> None:
+    async def main() -> None:
+        async with FaultServer() as server:
+            clock = Moving()
+
+            async def slow_resolver(_host: str, _port: int) -> list[str]:
+                clock.now += timedelta(seconds=31)
+                return ["127.0.0.1"]
+
+            provider = OpenAICompatible(client=HttpClient(resolver=slow_resolver), clock=clock)
+            to = destination(server.base_url.replace("127.0.0.1", "llama.internal"))
+            try:
+                with pytest.raises(PermitViolation, match="expired"):
+                    await provider.send(call(to))
+                assert not server.received
+            finally:
+                await provider.aclose()
+
+    run(main())
+
+
+def test_a_permit_that_ran_out_since_is_not_used_for_the_one_retry() -> None:
+    async def main() -> None:
+        async with FaultServer() as server:
+            clock = Moving()
+            provider = OpenAICompatible(clock=clock)
+            to = destination(server.base_url)
+            try:
+                await (await provider.send(call(to))).read(10_000)
+                server.mode = "slow_first_byte"
+                server.arrived.clear()
+                waiting = asyncio.ensure_future(provider.send(call(to)))
+                await server.arrived.wait()
+                clock.now += timedelta(seconds=31)
+                # The server gives up on the kept connection without a word.
+                server.cut_all()
+                with pytest.raises(PermitViolation, match="expired"):
+                    await waiting
+                assert len(server.received) == 2
+            finally:
+                await provider.aclose()
+
+    run(main())

@@ -12,7 +12,7 @@ from gateway.providers.translator import shapes
 from gateway.providers.translator.envelope import Envelope, envelope_of
 from gateway.providers.translator.vendors import api_base, end_of_stream
 from policies.engine.facts import Zone
-from tests.gateway.providers.calls_for_tests import call, destination
+from tests.gateway.providers.calls_for_tests import NOW, call, destination
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -179,8 +179,9 @@ def test_an_envelope_is_one_call_whole_and_shows_nothing() -> None:
         options={"litellm_provider": "anthropic"},
     )
     asked = call(to, {"messages": [{"role": "user", "content": "private words"}]})
-    envelope = msgspec.json.decode(envelope_of(asked), type=Envelope)
+    envelope = msgspec.json.decode(envelope_of(asked, now=NOW), type=Envelope)
     assert envelope.destination() == replace(to, provider="litellm_cloud")
     assert (envelope.digest, envelope.decision_id) == (asked.permit.digest, "d-1")
+    assert envelope.valid_for_s == 30
     assert bytes(envelope.body) == asked.body
     assert repr(envelope) == "Envelope(d-1)"
