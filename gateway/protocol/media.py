@@ -11,6 +11,10 @@ from typing import Any
 from gateway.protocol.errors import InvalidRequest
 
 _TEXT_TYPES = frozenset({"text", "input_text", "output_text", "refusal"})
+# A part that says text and brings media: some servers go by the key rather than by the type.
+_MEDIA_KEYS = frozenset(
+    "image image_url input_image audio audio_url input_audio video video_url file file_data".split()
+)
 # INVARIANT: what is passed over unread is an image from its first byte to its last. A text that
 # begins like one, or follows one, is not; nor is a head that says more than the type.
 _IMAGE_HEAD = re.compile("data:image/(png|jpeg|jpg|gif|webp|bmp);base64")
@@ -70,7 +74,7 @@ def media_in_messages(messages: list[Any]) -> Media:
             where = f"messages[{index}].content[{position}]"
             if not isinstance(part, dict) or not isinstance(part.get("type"), str):
                 raise InvalidRequest("A content part needs a `type`.", param=f"{where}.type")
-            if part["type"] not in _TEXT_TYPES:
+            if part["type"] not in _TEXT_TYPES or not _MEDIA_KEYS.isdisjoint(part):
                 _part(part, found, where)
     return found.media()
 

@@ -160,6 +160,16 @@ def test_media_at_an_address_reach_out(kind: str, url: str) -> None:
     assert parts({"type": kind, kind: {"url": url}}).reach_out == {"remote_media"}
 
 
+@pytest.mark.parametrize("kind", ["text", "input_text", "output_text", "refusal"])
+@pytest.mark.parametrize("key", ["image_url", "video_url", "file"])
+def test_a_text_part_that_brings_media_is_no_text(kind: str, key: str) -> None:
+    part = {"type": kind, "text": "hello", key: {"url": "https://example.org/x.png"}}
+    request = parts(part)
+    assert request.opaque == {"unknown_part"}
+    assert request.reach_out == {"remote_media"}
+    assert not parts({"type": kind, "text": "hello", "cache_control": {}}).opaque
+
+
 def test_media_in_the_body_do_not_reach_out() -> None:
     for value in ("data:video/mp4;base64,AAAA", "file-1", "Note: a remark", "AAAA"):
         assert not parts({"type": "video_url", "video_url": {"url": value}}).reach_out
