@@ -106,6 +106,21 @@ def test_an_idle_pass_asks_the_database_nothing(
     assert len(queries) == 0
 
 
+def test_a_pass_with_room_for_less_than_there_is_says_that_it_is_behind(
+    loader: Loader, journal: FileJournal, writing: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journal.append(writing.decision(1))
+    journal.append(writing.decision(2))
+    seen: list[bool] = []
+    for room in (2, 5000):
+        monkeypatch.setattr("gateway.audit.loader.PASS_ENTRIES", room)
+        journal.append(writing.decision(3 + len(seen)))
+        assert loader.step()
+        seen.append(loader.behind)
+    assert seen == [True, False]
+    assert RequestRecord.objects.count() == 4
+
+
 def test_rotated_segments_go_when_loaded_and_the_live_one_stays(
     directory: Path, loader: Loader, writing: ModuleType
 ) -> None:
