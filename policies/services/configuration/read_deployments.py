@@ -1,5 +1,6 @@
 """Reading the deployments and aliases of a configuration file."""
 
+import re
 from collections.abc import Collection
 from datetime import date
 from pathlib import Path
@@ -23,6 +24,7 @@ FIELDS = (
     *("trains_on_data", "evidence", "options", "timeouts", "enabled"),
 )
 TIMEOUTS = ("connect_s", "first_byte_s", "idle_s")
+_VARIABLE = re.compile("[A-Za-z_][A-Za-z0-9_]{0,99}")
 _CREDENTIAL_LIMIT = 10_000  # characters
 # What `checked` calls a field that the file calls otherwise.
 _FILE_NAMES = {"upstream_model": "model"} | {
@@ -145,13 +147,18 @@ def _credential(place: Place, fields: dict[str, Place], folder: Path) -> tuple[s
 
 
 def _from_environment(place: Place) -> tuple[str, str]:
-    name = place.text(pattern=r"[A-Za-z_][A-Za-z0-9_]{0,99}", what="a variable's name")
+    name = place.text(what="a variable's name")
     if name is None:
         return "", ""
-    secret = environment_secret(name)
+    secret = environment_secret(name) if _VARIABLE.fullmatch(name) else None
     if secret is None:
-        place.refuse(f"The variable {name} is not set, or is one of Sluice's own.", "Set it.")
-    return f"env:{name}", (secret or "").strip()
+        # Not quoted: people write the credential itself here, and this is logged at the start.
+        place.refuse(
+            "The variable named here is not set, or is one of Sluice's own.",
+            "Write a variable's name, never the credential itself, and set the variable.",
+        )
+        return "", ""
+    return f"env:{name}", secret.strip()
 
 
 def _from_file(place: Place, folder: Path) -> tuple[str, str]:

@@ -275,3 +275,19 @@ def test_nothing_of_the_file_may_set_the_mark_of_the_demo_models() -> None:
     )
     assert "There is no field 'builtin'" in str(error)
     assert not Deployment.objects.exists()
+
+
+@pytest.mark.parametrize("secret", ["sk-ant-abc123", "hf_AbC123", "AKIAIOSFODNN7EXAMPLE"])
+def test_a_credential_written_where_its_variable_belongs_is_not_said_again(secret: str) -> None:
+    error = problems(
+        f"""\
+        deployments:
+          - name: x
+            base_url: https://vendor.example/v1
+            model: m
+            zone: cloud
+            credential_env: {secret}
+        """
+    )
+    assert ":6:5:" in str(error)
+    assert secret not in str(error)
