@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from tests.frontend.conftest import SignIn
+from gateway.accounts.services import people, projects
+from tests.frontend.conftest import BY, House, SignIn
 
 PATHS = ["/chat/preview", "/chat/send"]
 DRAFT = {"project": "lab", "model": "auto", "messages": [{"role": "user", "content": "Hello"}]}
@@ -44,6 +45,18 @@ def test_only_those_who_may_write_in_the_project_reach_the_path(
 @pytest.mark.parametrize("path", PATHS)
 def test_signed_out_is_401_and_no_redirect(client: Client, db: None, path: str) -> None:
     assert ask(client, path) == (401, "invalid_api_key", None)
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_a_session_ends_with_the_account_and_the_membership(
+    house: House, signed_in: SignIn, path: str
+) -> None:
+    leaving, moved = signed_in("editor"), signed_in("member")
+    assert ask(leaving, path) == ask(moved, path) == (503, "fail_closed", "snapshot")
+    people.deactivate_user(by=BY, user=house.people["editor"])
+    projects.remove_member(by=BY, project=house.lab, user=house.people["member"])
+    assert ask(leaving, path) == (401, "invalid_api_key", None)
+    assert ask(moved, path) == (404, "not_found", "project")
 
 
 @pytest.mark.parametrize("path", PATHS)
