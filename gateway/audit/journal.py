@@ -6,8 +6,8 @@ Deliberately does not know Django, the database or what the records mean; readin
 
 Durability: when `append` returns, the operating system has the record, so `kill -9` loses
 nothing. A thread brings it to the disk (fsync) within `sync_interval_s`, never the event loop;
-a power cut may lose that much. `settings.AUDIT_STRICT` is for those who cannot accept it: its
-place is a `Journal` around this one that commits the decision to the database before it returns.
+a power cut may lose that much. For those who cannot accept it, the place is a `Journal` around this
+one that commits the decision to the database before it returns.
 
 INVARIANT: no record is acknowledged after a failed one in the same segment. Any failure (short
 write, disk full, I/O error, file or directory gone, failed fsync) breaks the journal; it denies

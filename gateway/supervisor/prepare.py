@@ -12,14 +12,18 @@ from django.conf import settings
 from django.core.management import call_command
 from django.db import connections
 
+from gateway.accounts.acting import System
+from gateway.deployments.probing import probe
+from gateway.deployments.services import propose
 from policies.services.bootstrap import FirstRun, first_run, update_demo_urls
 
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """What the first start made; None at later starts."""
+    """What the first start made (None at later starts), and what was found and proposed."""
 
     first_run: FirstRun | None
+    proposals: tuple[str, ...]
 
 
 def prepare(demo_urls: Mapping[str, str]) -> Prepared:
@@ -38,9 +42,14 @@ def prepare(demo_urls: Mapping[str, str]) -> Prepared:
         write_first_run(made)
     if settings.CONFIG_FILE is not None:
         call_command("config", "apply", str(settings.CONFIG_FILE), "--at-start")
+    # Disabled until an admin says what may go there: an open port proves nothing.
+    found = propose(by=System("discovery"), found=probe(), vendor_keys=settings.VENDOR_KEYS)
     # The children must not inherit an open database connection.
     connections.close_all()
-    return Prepared(first_run=made)
+    return Prepared(
+        first_run=made,
+        proposals=tuple(f"{row.name} ({row.upstream_model} at {row.base_url})" for row in found),
+    )
 
 
 def first_run_path() -> Path:
@@ -77,5 +86,9 @@ def announce(prepared: Prepared) -> None:
             f"  API key     {made.api_key}",
             f"  base_url    {settings.PUBLIC_URL}/v1   (project {made.project})",
         ]
+    if prepared.proposals:
+        lines += ["", "Found, and switched off until you say what may go there:"]
+        lines += [f"  {proposal}" for proposal in prepared.proposals]
+        lines.append("  manage.py deployments confirm NAME --zone …")
     sys.stdout.write("\n".join(["", *lines, "", ""]))
     sys.stdout.flush()
