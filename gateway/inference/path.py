@@ -21,14 +21,13 @@ from gateway.inference.contracts import (
 )
 from gateway.inference.exchange import Decided, Header, Inbound, Reply
 from gateway.inference.label import Labelled, label_request
-from gateway.inference.refusals import denied, limited
+from gateway.inference.refusals import denied, limited, not_found
 from gateway.inference.surroundings import Surroundings, on_prem_only_reason
 from gateway.inference.trace import CLIENT_CLOSED, Trace, decision_record, rule_names
 from gateway.protocol.errors import (
     FailClosed,
     GatewayError,
     InvalidRequest,
-    ModelNotFound,
     ScopeDenied,
     Unauthenticated,
 )
@@ -113,12 +112,7 @@ class Gateway(Surroundings):
             self._record(
                 inbound, decided, trace, decision="unknown_alias", reason="model_not_found"
             )
-            raise ModelNotFound(
-                f"The model {decided.request.alias!r} does not exist for this project, or none of "
-                f"its deployments serves {inbound.endpoint.value}. GET /v1/models lists those "
-                "that do.",
-                param="model",
-            )
+            raise not_found(decided.request.alias, permit)
         if not permit.allowed:
             self._record(inbound, decided, trace, decision="denied", reason="policy_denied")
             raise denied(decided.view.policy, decided.permit, decided.facts)

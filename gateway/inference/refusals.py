@@ -1,7 +1,13 @@
 """Refusals that help: what was decided, why, and the smallest change that would allow it."""
 
 from gateway.inference.contracts import Refusal
-from gateway.protocol.errors import BudgetExceeded, GatewayError, PolicyDenied, RateLimited
+from gateway.protocol.errors import (
+    BudgetExceeded,
+    GatewayError,
+    ModelNotFound,
+    PolicyDenied,
+    RateLimited,
+)
 from policies.engine.decide import CompiledPolicy
 from policies.engine.explain import Change, Suggestion, explain, suggestions
 from policies.engine.facts import RequestFacts
@@ -52,6 +58,17 @@ def denied(policy: CompiledPolicy, permit: Permit, facts: RequestFacts) -> Polic
             "suggestions": [way.as_data() for way in ways],
         },
     )
+
+
+def not_found(alias: str, permit: Permit) -> ModelNotFound:
+    """The 404: no such model, or why none of its deployments fits the request."""
+    name = repr(alias[:200])
+    if not permit.dropped:
+        message = f"This project has no model {name}. GET /v1/models lists those it has."
+    else:
+        reasons = " ".join(dict.fromkeys(drop.detail for drop in permit.dropped))
+        message = f"The model {name} cannot serve this request. {reasons}"
+    return ModelNotFound(message, param="model")
 
 
 def limited(refusal: Refusal) -> GatewayError:

@@ -22,9 +22,14 @@ _DATED = re.compile(r"[-:@](latest|[0-9]{3,4}|[0-9]{8}|[0-9]{4}-[0-9]{2}-[0-9]{2
 
 
 class Trace:
-    """The record of one request: `decided` before any byte leaves, `finish` on every path."""
+    """The record of one request: `decided` before any byte leaves, `finish` on every path.
+
+    What was refused before it was decided (a malformed body, a wrong scope) has no record: an
+    outcome alone says of nobody that nothing was sent, and reads like a journal that lost a line.
+    """
 
     __slots__ = (
+        "_decided",
         "_finished",
         "_journal",
         "_started_s",
@@ -43,6 +48,7 @@ class Trace:
     def __init__(self, journal: Journal, *, decision_id: str, started_s: float) -> None:
         self._journal = journal
         self._started_s = started_s
+        self._decided = False
         self._finished = False
         self.decision_id = decision_id
         self.attempts: list[list[str]] = []
@@ -60,12 +66,13 @@ class Trace:
         try:
             self._journal.append(record)
         except JournalUnavailable as error:
-            self._finished = True  # there is no decision that an outcome could belong to
             if self.reservation is not None:
                 self.reservation.release()
+                self.reservation = None
             raise FailClosed(
                 "The audit journal cannot be written, so nothing was sent.", param="journal"
             ) from error
+        self._decided = True
 
     def first_byte(self, now_s: float) -> None:
         """The first byte of the answer is here. `now_s` is monotonic."""
@@ -84,6 +91,8 @@ class Trace:
                 )
             else:
                 self.reservation.release()
+        if not self._decided:
+            return
         record = OutcomeRecord(
             id=self.decision_id,
             at=at,

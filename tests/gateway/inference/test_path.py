@@ -134,6 +134,32 @@ def test_a_denial_is_journaled_and_nothing_is_sent(house: House) -> None:
     assert house.gate.reservations == []
 
 
+def test_what_was_never_decided_leaves_no_outcome_alone(house: House) -> None:
+    async def scenario(house: House, onprem: FaultServer, cloud: FaultServer) -> None:
+        with pytest.raises(GatewayError) as refused:
+            await house.run({**HELLO, "messages": "hello"})
+        assert refused.value.status == 400
+        await (await house.run(HELLO)).aclose()
+
+    play(house, scenario)
+    assert len(house.decisions()) == 1
+    assert [each.id for each in house.outcomes()] == [each.id for each in house.decisions()]
+
+
+def test_a_model_that_cannot_take_a_sound_is_not_called_unknown(house: House) -> None:
+    async def scenario(house: House, onprem: FaultServer, cloud: FaultServer) -> None:
+        sound = {"type": "input_audio", "input_audio": {"data": "UklGRg==", "format": "wav"}}
+        with pytest.raises(GatewayError) as refused:
+            await house.run({**HELLO, "messages": [{"role": "user", "content": [sound]}]})
+        assert refused.value.status == 404
+        assert "does not take every modality" in str(refused.value)
+        with pytest.raises(GatewayError) as unknown:
+            await house.run({**HELLO, "model": "nope"})
+        assert "has no model 'nope'" in str(unknown.value)
+
+    play(house, scenario)
+
+
 def test_an_unknown_model_name_is_not_recorded(house: House) -> None:
     async def scenario(house: House, onprem: FaultServer, cloud: FaultServer) -> None:
         with pytest.raises(GatewayError) as refused:
