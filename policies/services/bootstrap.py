@@ -89,6 +89,7 @@ def _make_demo_models(project: Project, onprem_url: str, cloud_url: str) -> None
             upstream_model=ONPREM,
             zone=Zone.ON_PREM,
             endpoints=frozenset(endpoint.value for endpoint in Endpoint),
+            modalities=frozenset({"text", "image"}),
             enabled=True,
         )
     )
@@ -101,6 +102,7 @@ def _make_demo_models(project: Project, onprem_url: str, cloud_url: str) -> None
             clearance=CLOUD_CLEARANCE,
             vendor="demo",
             endpoints=frozenset(endpoint.value for endpoint in Endpoint),
+            modalities=frozenset({"text", "image"}),
             # The demo vendor plays a cloud and lives on this machine.
             options={"allow_private": "yes"},
             enabled=True,

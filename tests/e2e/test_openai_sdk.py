@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 import openai
+import pydantic
 import pytest
 
 from tests.e2e.conftest import Lab
@@ -47,6 +48,37 @@ def test_an_iban_to_a_cloud_alias_is_refused_with_the_way_out(sluice_server: Slu
     assert body["dropped"][0]["deployment"] == "demo-cloud"
     assert [way["change"] for way in body["suggestions"]] == ["mask", "alias"]
     assert "370400440532013000" not in error.response.text.replace(" ", "")
+
+
+def test_an_image_to_auto_stays_on_prem(sluice_server: Sluice) -> None:
+    pixel = (
+        "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk"
+        "+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+    )
+    parts: list[Any] = [
+        {"type": "text", "text": "What is this?"},
+        {"type": "image_url", "image_url": {"url": pixel}},
+    ]
+    answer = sluice_server.client().chat.completions.with_raw_response.create(
+        model="auto", messages=[{"role": "user", "content": parts}]
+    )
+    assert answer.headers["x-sluice-zone"] == "on_prem"
+    assert answer.headers["x-sluice-sensitivity"] == "restricted"
+    with pytest.raises(openai.PermissionDeniedError):
+        sluice_server.client().chat.completions.create(
+            model="demo-cloud", messages=[{"role": "user", "content": parts}]
+        )
+
+
+def test_the_sdk_parses_what_the_demo_cloud_answers(sluice_server: Sluice) -> None:
+    class Person(pydantic.BaseModel):
+        name: str
+        age: int
+
+    answer = sluice_server.client().chat.completions.parse(
+        model="auto", messages=HELLO, response_format=Person
+    )
+    assert answer.choices[0].message.parsed is not None
 
 
 def test_the_cloud_has_received_nothing_when_refused(lab: Lab) -> None:

@@ -167,10 +167,13 @@ def pieces(text: str) -> Iterator[str]:
 
 
 def _reply(role: Role, request: Tree, asked: str) -> str:
-    if role is Role.CLOUD:
-        return json.dumps(request, indent=2, ensure_ascii=False)
     wanted = request.get("response_format")
-    if isinstance(wanted, dict) and wanted.get("type") in {"json_object", "json_schema"}:
+    kind = wanted.get("type") if isinstance(wanted, dict) else None
+    # A promised shape is kept: an SDK that parses into it fails on anything else. What the cloud
+    # received is an object of JSON already.
+    if role is Role.CLOUD and kind != "json_schema":
+        return json.dumps(request, indent=2, ensure_ascii=False)
+    if isinstance(wanted, dict) and kind in {"json_object", "json_schema"}:
         schema = (wanted.get("json_schema") or {}).get("schema") or {
             "type": "object",
             "properties": {"answer": {"type": "string"}},

@@ -168,13 +168,17 @@ def test_the_cloud_model_calls_a_tool_only_when_it_must(cloud: openai.OpenAI) ->
     assert answer.choices[0].message.tool_calls
 
 
-def test_structured_output_fits_its_schema(onprem: openai.OpenAI) -> None:
+@pytest.mark.parametrize("model", ["demo-onprem", "demo-cloud"])
+def test_structured_output_fits_its_schema(
+    onprem: openai.OpenAI, cloud: openai.OpenAI, model: str
+) -> None:
     schema: dict[str, object] = {
         "type": "object",
         "properties": {"city": {"type": "string"}},
     }
-    answer = onprem.chat.completions.create(
-        model="demo-onprem",
+    client = onprem if model == "demo-onprem" else cloud
+    answer = client.chat.completions.create(
+        model=model,
         messages=[{"role": "user", "content": "Bern"}],
         response_format={
             "type": "json_schema",
