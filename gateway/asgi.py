@@ -33,7 +33,7 @@ async def application(scope: Scope, receive: Receive, send: Send) -> None:
         await _lifespan(receive, send)
         return
     path: str = scope["path"]
-    if path.startswith("/v1/"):
+    if path.startswith("/v1/") or path == "/v1":
         await _relay(scope, receive, send)
     elif path == "/healthz":
         await health.answer(send, health.alive())

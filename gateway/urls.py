@@ -9,3 +9,5 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("api/", include("gateway.admin_api.urls")),
     path("", include("frontend.urls")),
 ]
+
+handler404 = "gateway.admin_api.errors.page_not_found"

@@ -4,12 +4,13 @@ from typing import Any
 
 import msgspec
 from django.core.exceptions import PermissionDenied, ValidationError
-from django.http import Http404
+from django.http import Http404, HttpRequest, HttpResponse
+from django.views import defaults
 from rest_framework import exceptions
 from rest_framework.response import Response
 from rest_framework.views import exception_handler
 
-from gateway.protocol.errors import GatewayError
+from gateway.protocol.errors import GatewayError, NotFound
 from policies.engine.problems import DocumentError
 
 
@@ -28,6 +29,17 @@ def handle(exc: Exception, context: dict[str, Any]) -> Response | None:
         if name.lower() in {"www-authenticate", "allow", "retry-after"}:
             shaped[name] = value
     return shaped
+
+
+def page_not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """Django's `handler404`: JSON for programs, the page for people."""
+    if not (request.path.startswith("/api/") or request.content_type == "application/json"):
+        return defaults.page_not_found(request, exception)
+    missing = NotFound(
+        f"There is no {request.method} {request.path[:200]} here. "
+        "What OpenAI's SDK asks for is under /v1: let base_url end with it."
+    )
+    return HttpResponse(missing.body(), status=404, content_type="application/json")
 
 
 def _error(status: int, type_: str, code: str, message: str) -> Response:

@@ -243,3 +243,14 @@ def test_half_a_surrogate_pair_is_a_bad_request(stage: Stage) -> None:
         content_type="application/json",
     )
     assert response.status_code == 400
+
+
+def test_a_program_at_a_wrong_address_reads_json_and_a_person_a_page(client: Client) -> None:
+    for path in ("/chat/completions", "/api/nope"):
+        answer = client.post(path, {"model": "auto"}, content_type="application/json")
+        assert answer.status_code == 404
+        assert answer.json()["error"]["code"] == "not_found"
+        assert "/v1" in answer.json()["error"]["message"]
+    page = client.get("/nope")
+    assert page.status_code == 404
+    assert page["content-type"].startswith("text/html")
