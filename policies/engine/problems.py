@@ -74,13 +74,14 @@ class Place:
         self.refuse(f"This is {kind_of(self.value)}.", "Write a list here.")
         return []
 
-    def text(self, *, pattern: str = "", what: str = "text") -> str | None:
-        """A text that is not empty and matches the pattern as a whole."""
+    def text(self, *, pattern: str = "", what: str = "text", form: str = "") -> str | None:
+        """A text that is not empty and matches the pattern as a whole; `form` is the pattern in
+        words."""
         if not isinstance(self.value, str) or not self.value.strip():
             self.refuse(f"This is {kind_of(self.value)}.", f"Write {what} here.")
             return None
         if pattern and not re.fullmatch(pattern, self.value):
-            self.refuse(f"{self.value[:80]!r} is not {what}.", f"Use the form {pattern}.")
+            self.refuse(f"{self.value[:80]!r} is not {what}.", f"Use the form {form or pattern}.")
             return None
         return self.value
 

@@ -180,7 +180,7 @@ def _evidence(place: Place) -> Evidence:
     until: date | None = None
     if "valid_until" in fields:
         at = fields["valid_until"]
-        word = at.text(pattern=r"\d{4}-\d{2}-\d{2}", what="a date")
+        word = at.text(pattern=r"\d{4}-\d{2}-\d{2}", what="a date", form="2028-01-31")
         try:
             until = date.fromisoformat(word) if word else None
         except ValueError:

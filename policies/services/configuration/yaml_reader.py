@@ -12,6 +12,7 @@ import yaml
 from policies.engine.problems import Problem
 from policies.services.configuration.problems import ConfigurationError, FileProblem
 
+_LOOK = "Look at the indentation, brackets and quotes here and in the line above."
 SIZE_LIMIT = 5_000_000  # characters
 _VALUES_LIMIT = 200_000
 _NESTING_LIMIT = 60
@@ -74,7 +75,9 @@ def read_yaml(text: str, *, file: str) -> Source:
         mark = error.problem_mark or error.context_mark
         line, column = (mark.line + 1, mark.column + 1) if mark is not None else (1, 1)
         what = error.problem or "This is not YAML"
-        raise _error(source, line, column, f"{what[:1].upper()}{what[1:]}.", "") from None
+        if "'\\t'" in what:
+            raise _error(source, line, column, "A tab stands here.", "Use spaces.") from None
+        raise _error(source, line, column, f"{what[:1].upper()}{what[1:]}.", _LOOK) from None
     except yaml.YAMLError:
         raise _error(
             source, 1, 1, "The file has characters that YAML does not allow.", ""

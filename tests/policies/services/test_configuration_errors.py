@@ -198,6 +198,24 @@ CASES: dict[str, tuple[str, tuple[int, int], str]] = {
         "Did you mean 'legal'?",
     ),
     "something that is not YAML": ("projects: [\n  {slug: a\n", (3, 1), ""),
+    "a tab": ("projects:\n\t- slug: a\n", (2, 1), "Use spaces."),
+    "a line that is indented too far": (
+        "deployments:\n  - name: a\n     zone: on_prem\n",
+        (3, 10),
+        "Look at the indentation",
+    ),
+    "a date of another country": (
+        """
+        deployments:
+          - name: a
+            base_url: http://127.0.0.1:9/v1
+            model: m
+            zone: on_prem
+            evidence: [{kind: contract, reference: R, valid_until: 31.01.2028}]
+        """,
+        (7, 47),
+        "Use the form 2028-01-31.",
+    ),
     "a tag": ("organisation: {name: !!python/name:os.system x}\n", (1, 22), "tags"),
     "a file that is a list": ("- slug: a\n", (1, 1), "a list"),
 }
