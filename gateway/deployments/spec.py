@@ -17,12 +17,13 @@ MODALITIES = ("text", "image", "audio", "video", "file")
 # What an adapter does with each is said there: gateway.providers.
 OPTIONS: Mapping[str, frozenset[str]] = MappingProxyType(
     {
-        Provider.OPENAI_COMPATIBLE.value: frozenset({"allow_private"}),
+        Provider.OPENAI_COMPATIBLE.value: frozenset({"allow_private", "dialect"}),
         Provider.LITELLM_CLOUD.value: frozenset(
             {"allow_private", "litellm_provider", "drop_params"}
         ),
     }
 )
+_DIALECTS = frozenset({"ollama", "gpt4all"})
 _YES_NO = frozenset({"allow_private", "drop_params"})
 _ZONE_TRUST = {Zone.CLOUD: 0, Zone.PRIVATE_CLOUD: 1, Zone.ON_PREM: 2}
 _MAX_TIMEOUT_S = 3600.0
@@ -127,6 +128,8 @@ def _check_options(spec: DeploymentSpec) -> dict[str, str]:
     unknown = sorted(set(spec.options) - known)
     if unknown:
         return {"options": f"Unknown option {unknown[0]!r}: use any of {', '.join(sorted(known))}."}
+    if spec.options.get("dialect", "ollama") not in _DIALECTS:
+        return {"options": f"dialect is one of {', '.join(sorted(_DIALECTS))}."}
     for name in sorted(set(spec.options) & _YES_NO):
         if spec.options[name] not in {"yes", "no"}:
             return {"options": f"{name} is yes or no."}

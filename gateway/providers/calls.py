@@ -8,6 +8,7 @@ The errors:
     ├── UpstreamTimeout           connected, then silence beyond the limit
     ├── UpstreamClosed            the connection ended early (`after_first_byte` says when)
     ├── UpstreamProtocolError     what came back is not HTTP, or not what the dialect promises
+    ├── ForwardsElsewhere         an on_prem server would pass the request on: never sent
     ├── RequestRefused            cannot be written safely (a line break in a header): never sent
     └── PermitViolation           the call does not match its permit: a defect of ours, never sent
 """
@@ -62,6 +63,13 @@ class UpstreamProtocolError(ProviderError):
     """The answer could not be understood."""
 
     code = "protocol_error"
+
+
+class ForwardsElsewhere(ProviderError):
+    """A server that counts as on_prem would pass the request on to another host. Nothing was
+    sent but the question."""
+
+    code = "forwards_elsewhere"
 
 
 class RequestRefused(ProviderError):
@@ -156,6 +164,7 @@ __all__ = [
     "Call",
     "ConnectFailed",
     "Destination",
+    "ForwardsElsewhere",
     "PermitViolation",
     "Provider",
     "ProviderError",

@@ -12,6 +12,7 @@ from gateway.providers.calls import Answer, Call, Destination, RequestRefused
 from gateway.providers.connection import Times
 from gateway.providers.dialects import BODIES, answer_in, body_in, is_ollama_cloud
 from gateway.providers.http_client import HttpClient
+from gateway.providers.ollama import Whereabouts
 from gateway.providers.permit_check import Clock, check_permit, utc_now
 from gateway.providers.request_head import header_line, request_line
 from gateway.providers.targets import Target, target_of
@@ -60,6 +61,7 @@ class OpenAICompatible:
         self._client = HttpClient() if client is None else client
         self._clock = clock
         self._prepared: dict[int, _Prepared] = {}
+        self._whereabouts = Whereabouts(self._client)
 
     async def send(self, call: Call) -> Answer:
         """POST the body to `{base_url}{path}`. Raises ProviderError before the answer's head;
@@ -67,6 +69,10 @@ class OpenAICompatible:
         check_permit(call, now=self._clock())
         prepared = self._prepare(call.destination)
         dialect = prepared.dialect
+        if dialect == "ollama" and call.destination.zone is Zone.ON_PREM:
+            await self._whereabouts.require_local(
+                call.destination, prepared.target, prepared.prefix, prepared.fixed
+            )
         body = body_in(dialect, call.body) if dialect else call.body
         head = b"".join(
             (

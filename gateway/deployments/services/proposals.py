@@ -52,6 +52,10 @@ VENDORS: Mapping[str, DeploymentSpec] = MappingProxyType(
 )
 
 
+# An Ollama is asked whether it runs a model itself; a GPT4All takes fewer fields.
+_DIALECTS = {"Ollama": {"dialect": "ollama"}, "GPT4All": {"dialect": "gpt4all"}}
+
+
 def propose(
     *, by: Acting, found: Iterable[Found], vendor_keys: Mapping[str, str]
 ) -> list[Deployment]:
@@ -83,6 +87,7 @@ def _spec_of_found(item: Found) -> DeploymentSpec:
         upstream_model=item.model,
         zone=Zone.CLOUD,
         endpoints=_CHAT,
+        options=dict(_DIALECTS.get(item.origin, {})),
     )
 
 

@@ -35,7 +35,9 @@ def ask(
         async with FaultServer(server_mode, raw=raw) as server:
             provider = OpenAICompatible(clock=clock)
             try:
-                to = destination(server.base_url, options={"dialect": dialect})
+                # In the cloud: an on_prem Ollama is asked where it runs the model first.
+                options = {"dialect": dialect, "allow_private": "yes"}
+                to = destination(server.base_url, zone=Zone.CLOUD, options=options)
                 asked = call(to, {**body, "model": model} if model else body)
                 answer = await provider.send(asked)
                 pieces = [piece async for piece in answer.chunks()]

@@ -55,8 +55,12 @@ class Command(BaseCommand):
         made = propose(by=acting(options["by"]), found=probe(), vendor_keys=settings.VENDOR_KEYS)
         for row in made:
             self.stdout.write(f"proposed {row.name}: {row.upstream_model} at {row.base_url}")
+        if not made:
+            self.stdout.write("nothing new was found")
+            return
         self.stdout.write(
-            f"{len(made)} new; confirm with: manage.py deployments confirm NAME --zone"
+            f"{len(made)} new, disabled; confirm with: "
+            "manage.py deployments confirm NAME --zone ZONE"
         )
 
     def _confirm(self, options: dict[str, Any]) -> None:
