@@ -129,7 +129,19 @@ _ALNUM = re.compile(r"[0-9A-Za-z@]")
 LATIN_SPECIALS = Trigger(r"[\x80-\xa0\xa8\xaa\xad\xaf\xb2-\xb5\xb8-\xba\xbc-\xbe]", once=True)
 
 
+# Tag characters spell ASCII that no screen shows and every model reads. A few of them are noise
+# between what counts; a run of them is a text of its own.
+_TAGS = re.compile("[\U000e0001\U000e0020-\U000e007f]{5,}")
+
+
+def _shown(tags: re.Match[str]) -> str:
+    spelt = "".join(chr(ord(tag) - 0xE0000) for tag in tags[0])
+    return f" {''.join(character for character in spelt if character.isprintable())} "
+
+
 def _fold_run(run: str) -> str:
+    if "\U000e0001" <= max(run) <= "\U000e007f":
+        run = _TAGS.sub(_shown, run)
     return unicodedata.normalize("NFKC", run).translate(_FOLD_TABLE)
 
 
@@ -194,7 +206,7 @@ _CONTROL = r"\x00-\x08\x0b\x0c\x0e-\x1d\x1f\x7f"
 _ENCODED = re.compile(
     rf"[%&\\=+{_CONTROL}](?:"
     r"(?<=%)[0-9A-Fa-f]{2}(?:%[0-9A-Fa-f]{2})*"
-    r"|(?<=&)(?:\#[0-9]{1,7}|\#[xX][0-9A-Fa-f]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});"
+    r"|(?<=&)(?:\#[0-9]{1,7};?|\#[xX][0-9A-Fa-f]{1,6};?|[A-Za-z][A-Za-z0-9]{1,31};)"
     r"|(?<=\\)(?:u[0-9A-Fa-f]{4}(?:\\u[0-9A-Fa-f]{4})*|u\{[0-9A-Fa-f]{1,6}\}|x[0-9A-Fa-f]{2}"
     r"|U[0-9A-Fa-f]{8}|[0-3][0-7]{2}|[nrtbfv0\"'/\\])"
     r"|(?<==)[0-9A-F]{2}(?:=[0-9A-F]{2})+"
@@ -204,7 +216,7 @@ _ENCODED = re.compile(
 )
 ESCAPE_TRIGGERS = (
     Trigger(r"%[0-9A-Fa-f]{2}", once=True),
-    Trigger(r"&(?:#[0-9]{1,7}|#[xX][0-9A-Fa-f]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});", once=True),
+    Trigger(r"&(?:#[0-9]{1,7}|#[xX][0-9A-Fa-f]{1,6}|[A-Za-z][A-Za-z0-9]{1,31};)", once=True),
     Trigger(
         r"\\(?:u[0-9A-Fa-f]{4}|u\{[0-9A-Fa-f]|x[0-9A-Fa-f]{2}|U[0-9A-Fa-f]{8}|[0-3][0-7]{2}|[nrtbfv0\"'/\\])",
         once=True,

@@ -34,6 +34,8 @@ DISGUISES = {
     "control characters": "12\x003-45\x08-6789",
     "decimal entities": "&#49;&#50;&#51;-45-6789",
     "hexadecimal entities": "&#x31;&#x32;&#x33;&#x2d;45-6789",
+    "entities without semicolons": "&#49&#50&#x33-45-6789",
+    "tag characters": "".join(chr(0xE0000 + ord(character)) for character in SSN),
     "named entities": "123&hyphen;45&#45;6789",
     "percent": "%31%32%33-45-6789",
     "percent twice": "%2531%2532%2533-45-6789",
