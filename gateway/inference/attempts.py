@@ -135,6 +135,9 @@ class Attempts:
         return destination
 
     async def _exchange(self, candidate: Candidate, destination: Destination) -> Reply:
+        if candidate.masked:
+            # INVARIANT: a masked candidate never gets the raw bytes, and only those exist yet.
+            raise _NextPlease("masking_unavailable")
         request = self._decided.request
         provider = self._gateway.providers.get(destination.provider)
         if provider is None:

@@ -260,3 +260,38 @@ def test_what_waited_longer_than_the_permit_is_decided_again(house: House) -> No
     first, second = house.decisions()
     assert first.id != second.id
     assert [each.error for each in house.outcomes()] == ["permit_expired", ""]
+
+
+MASKING = {
+    "rules": [
+        {
+            "id": "mask-mail",
+            "when": {"endpoint": "chat.completions"},
+            "then": {"mask": ["EMAIL_ADDRESS"], "for": {"deployment": "claude"}},
+        }
+    ]
+}
+
+
+@pytest.mark.parametrize("model", ["vendor", "cloud-first"])
+def test_what_must_be_masked_is_never_sent_as_it_is(house: House, model: str) -> None:
+    body = {
+        "model": model,
+        "messages": [{"role": "user", "content": "ask jane.roe@clinic.example"}],
+    }
+
+    async def scenario(house: House, onprem: FaultServer, cloud: FaultServer) -> None:
+        if model == "vendor":
+            with pytest.raises(PolicyDenied):
+                await house.run(body)
+        else:
+            reply = await house.run(body)
+            assert dict(reply.headers)[b"x-sluice-deployment"] == b"llama"
+        assert cloud.received == []
+        # The same rule with nothing to mask leaves the candidate as it is.
+        await house.run({**HELLO, "model": "vendor"})
+        assert len(cloud.received) == 1
+
+    play(house, scenario, MASKING)
+    reasons = [drop[2] for drop in house.decisions()[0].dropped]
+    assert reasons == ["masking_unavailable"]
