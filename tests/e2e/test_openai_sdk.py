@@ -192,3 +192,25 @@ def test_client_headers_do_not_travel_and_upstream_headers_do_not_return(lab: La
     assert b"openai-organization" not in lab.cloud.everything.lower()
     assert b"sk-sluice" not in lab.cloud.everything
     assert b"x-stainless" not in lab.cloud.everything.lower()
+
+
+def test_a_keys_requests_per_minute_hold_and_say_how_long_to_wait(lab: Lab) -> None:
+    made = lab.sluice.manage(
+        *["key", "create", "limited", "--project", "lab", "--service", "limited"],
+        *["--requests-per-minute", "3"],
+    )
+    key = next(word for word in made.split() if word.startswith("sk-sluice-"))
+    lab.sluice.settle()
+    answered, limited = 0, []
+    # Seven in a row: at most one border between two minutes lies within them.
+    for _ in range(7):
+        try:
+            lab.sluice.client(key).chat.completions.create(model="private", messages=HELLO)
+            answered += 1
+        except openai.RateLimitError as error:
+            limited.append(error)
+    assert 3 <= answered <= 6
+    assert limited
+    assert limited[-1].code == "rate_limited"
+    assert 0 < int(limited[-1].response.headers["retry-after"]) <= 60
+    assert len(lab.onprem.received) == answered
