@@ -5,23 +5,53 @@ the embedded default: SQLite in WAL mode and a private Valkey on a unix socket, 
 process and one worker.
 """
 
+import logging
 import os
 from datetime import timedelta
-from ipaddress import ip_network
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import dj_database_url
 
 from gateway.secret_files import read_or_create_secret
 
 BASE_DIR = Path(__file__).resolve().parent.parent
-VAR_DIR = Path(os.environ.get("SLUICE_VAR") or BASE_DIR / "var").resolve()
-VAR_DIR.mkdir(parents=True, exist_ok=True, mode=0o700)
+
+
+def _refuse(name: str, problem: str) -> NoReturn:
+    # Before Django can check anything: one line, whichever process it is.
+    raise SystemExit(f"Sluice does not start: {name} {problem}")
+
+
+def _folder(name: str, default: Path) -> Path:
+    folder = Path(os.environ.get(name) or default).resolve()
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        _refuse(name, f"is {folder}, which cannot be made ({error.strerror}).")
+    return folder
+
+
+def _number(name: str, default: int, *, at_most: int) -> int:
+    text = os.environ.get(name) or str(default)
+    if not (text.isascii() and text.isdigit() and 0 < int(text[:20]) <= at_most):
+        _refuse(name, f"is {text[:40]!r}; it must be a whole number from 1 to {at_most}.")
+    return int(text)
+
+
+VAR_DIR = _folder("SLUICE_VAR", BASE_DIR / "var")
 
 
 def _words(name: str, default: str = "") -> list[str]:
     return [word for word in os.environ.get(name, default).replace(",", " ").split() if word]
+
+
+def _networks(name: str, default: str) -> tuple[IPv4Network | IPv6Network, ...]:
+    try:
+        return tuple(ip_network(word) for word in _words(name, default))
+    except ValueError as error:
+        _refuse(name, f"is wrong: {error}. Write networks such as 10.0.0.0/8.")
 
 
 def environment_secret(name: str) -> str | None:
@@ -36,7 +66,7 @@ def environment_secret(name: str) -> str | None:
 
 # --- Where it is reached -------------------------------------------------------------------
 HOST = os.environ.get("SLUICE_HOST", "127.0.0.1")
-PORT = int(os.environ.get("PORT", "8000"))
+PORT = _number("PORT", 8000, at_most=65_535)
 PUBLIC_URL = os.environ.get("SLUICE_PUBLIC_URL", f"http://{HOST}:{PORT}").rstrip("/")
 _public_host = PUBLIC_URL.split("://", 1)[-1].split("/", 1)[0].rsplit(":", 1)[0]
 ALLOWED_HOSTS = sorted(
@@ -79,12 +109,10 @@ CELERY_BROKER_URL = os.environ.get("REDIS_URL") or f"redis+socket://{VALKEY_SOCK
 
 # --- The boundary --------------------------------------------------------------------------
 # Addresses an on_prem deployment may resolve to, checked at every connect.
-ON_PREM_NETWORKS = tuple(
-    ip_network(word) for word in _words("SLUICE_ON_PREM_NETWORKS", "127.0.0.0/8 ::1/128")
-)
+ON_PREM_NETWORKS = _networks("SLUICE_ON_PREM_NETWORKS", "127.0.0.0/8 ::1/128")
 SNAPSHOT_POLL = timedelta(milliseconds=250)
 JOURNAL_DIR = VAR_DIR / "journal"
-MAX_BODY_BYTES = int(os.environ.get("SLUICE_MAX_BODY_BYTES", str(20 * 1024 * 1024)))
+MAX_BODY_BYTES = _number("SLUICE_MAX_BODY_BYTES", 20 * 1024 * 1024, at_most=1024**3)
 CONFIG_FILE = Path(os.environ["SLUICE_CONFIG"]) if os.environ.get("SLUICE_CONFIG") else None
 # A long chat is sent whole with each message.
 DATA_UPLOAD_MAX_MEMORY_SIZE = MAX_BODY_BYTES
@@ -190,6 +218,9 @@ CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_TASK_DEFAULT_QUEUE = "default"
 
 # --- Logs: never content -------------------------------------------------------------------
+LOG_LEVEL = (os.environ.get("SLUICE_LOG_LEVEL") or "INFO").upper()
+if LOG_LEVEL not in logging.getLevelNamesMapping():
+    _refuse("SLUICE_LOG_LEVEL", f"is {LOG_LEVEL[:40]!r}; use DEBUG, INFO, WARNING or ERROR.")
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
@@ -206,5 +237,5 @@ LOGGING = {
         # Addresses hold anything. Named, because naming its parent would switch it on again.
         "uvicorn.access": {"handlers": [], "propagate": False, "level": "CRITICAL"},
     },
-    "root": {"handlers": ["stderr"], "level": os.environ.get("SLUICE_LOG_LEVEL", "INFO")},
+    "root": {"handlers": ["stderr"], "level": LOG_LEVEL},
 }

@@ -27,7 +27,8 @@ def source(*patterns: str) -> str:
 
 def test_every_environment_variable_is_listed_and_used() -> None:
     settings = source("gateway/settings.py")
-    used = set(re.findall(r'(?:environ(?:\.get\(|\[)|_flag\(|_words\(\s*)"([A-Z_]+)"', settings))
+    readers = r"(?:environ(?:\.get\(|\[)|_(?:flag|words|number|networks|folder)\(\s*)"
+    used = set(re.findall(readers + r'"([A-Z_]+)"', settings))
     used |= set(re.findall(r'"([A-Z]+_API_KEY)"', settings))
     assert used == set(re.findall(r"^\| `([A-Z_]+)`", section("Environment"), re.MULTILINE))
 
