@@ -21,8 +21,10 @@ import django
 django.setup()
 
 from django.conf import settings  # noqa: E402
+from django.core.management.base import CommandError  # noqa: E402
 
 from gateway.supervisor.children import STOP_AFTER_S, Child  # noqa: E402
+from gateway.supervisor.one_copy import claim  # noqa: E402
 from gateway.supervisor.prepare import Prepared, announce, prepare  # noqa: E402
 from gateway.supervisor.waiting import free_port, wait_for_http, wait_for_store  # noqa: E402
 from gateway.usage.store_server import store_command  # noqa: E402
@@ -145,7 +147,12 @@ def main() -> int:
     supervisor = Supervisor(worker=not options.no_worker, demo=not options.no_demo)
     signal.signal(signal.SIGINT, supervisor.stop)
     signal.signal(signal.SIGTERM, supervisor.stop)
-    return supervisor.run()
+    with claim(settings.VAR_DIR):
+        try:
+            return supervisor.run()
+        except CommandError as error:  # a wrong configuration: what and where, no traceback
+            sys.stderr.write(f"Sluice does not start:\n{error}\n")
+            return 1
 
 
 if __name__ == "__main__":

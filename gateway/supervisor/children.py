@@ -62,12 +62,15 @@ class Child:
             )
         if self.process.stdout is not None:
             source = self.process.stdout
-            threading.Thread(target=_copy, args=(self.name, source), daemon=True).start()
+            threading.Thread(
+                target=_copy, args=(self.name, source), name=f"output of {self.name}", daemon=True
+            ).start()
 
     def died(self, *, now_s: float) -> bool:
         """Whether it ended by itself since the last look; then `restart_at` is set."""
         if self.process is None or self.process.poll() is None:
             return False
+        self._end_group()  # what it started itself: the worker's pool, the translator
         # One that lived for a minute starts with a clean slate.
         self.deaths = 1 if now_s - self.started_at > 60 else self.deaths + 1
         pause = min(FIRST_PAUSE_S * 2 ** (self.deaths - 1), LONGEST_PAUSE_S)
@@ -94,12 +97,17 @@ class Child:
             self.process.wait(max(timeout_s, 0.1))
         except subprocess.TimeoutExpired:
             log.warning("%s did not end in time; killing it", self.name)
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self.process.pid, signal.SIGKILL)
+        self._end_group()
         self.process.wait()
+
+    def _end_group(self) -> None:
+        if self.process is not None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.process.pid, signal.SIGKILL)
 
 
 def _copy(name: str, source: IO[bytes]) -> None:
-    for line in source:
-        sys.stderr.write(f"{name:>8} | {line.decode('utf-8', 'replace').rstrip()}\n")
-        sys.stderr.flush()
+    with source:
+        for line in source:
+            sys.stderr.write(f"{name:>8} | {line.decode('utf-8', 'replace').rstrip()}\n")
+            sys.stderr.flush()

@@ -19,6 +19,8 @@ from django.conf import settings  # noqa: E402 -- after setup
 from django.core.management import call_command  # noqa: E402
 from django.core.management.base import CommandError  # noqa: E402
 
+from gateway.supervisor.one_copy import claim  # noqa: E402
+
 
 def back_up() -> Path | None:
     """Copy the SQLite database with SQLite's own online backup. None: there is none to copy."""
@@ -39,6 +41,11 @@ def back_up() -> Path | None:
 
 def main() -> int:
     """Run the three steps; the exit status is 1 when the audit does not verify."""
+    with claim(settings.VAR_DIR):
+        return _upgrade()
+
+
+def _upgrade() -> int:
     backup = back_up()
     if backup is not None:
         sys.stdout.write(f"backed up to {backup}\n")
