@@ -1,6 +1,7 @@
 """People and keys on the command line."""
 
 import io
+from datetime import UTC, datetime
 
 import pytest
 from django.core.management import CommandError, call_command
@@ -47,6 +48,23 @@ def test_a_key_is_made_shown_listed_and_revoked() -> None:
     assert run("key", "list", "--project", "a") == f"{key.prefix} laptop ada valid\n"
     run("key", "revoke", key.prefix, "--reason", "lost")
     assert run("key", "list", "--project", "a") == f"{key.prefix} laptop ada revoked\n"
+
+
+@pytest.mark.parametrize("cut", [len("sk-sluice-abcd1234"), None])
+def test_a_leaked_key_is_revoked_by_what_was_found_of_it(cut: int | None) -> None:
+    project_with("a", ada=Role.MEMBER)
+    text = run("key", "create", "laptop", "--project", "a", "--user", "ada@a.example").strip()
+    run("key", "revoke", text[:cut])
+    assert APIKey.objects.get().revoked_at is not None
+    with pytest.raises(CommandError, match="no key with this prefix"):
+        run("key", "revoke", "sk-sluice-")
+
+
+def test_an_expired_key_is_not_listed_as_valid() -> None:
+    project_with("a", ada=Role.MEMBER)
+    run("key", "create", "k", "--project", "a", "--user", "ada@a.example")
+    APIKey.objects.update(expires_at=datetime(2020, 1, 1, tzinfo=UTC))
+    assert run("key", "list", "--project", "a").endswith(" expired\n")
 
 
 def test_a_key_of_a_service_account_makes_the_account() -> None:

@@ -5,6 +5,7 @@ from typing import Any
 
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.core.management.base import BaseCommand, CommandError
+from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 from typing_extensions import override
 
@@ -12,6 +13,7 @@ from gateway.accounts.acting import Acting
 from gateway.accounts.console import acting, person, project
 from gateway.accounts.models import APIKey, Project, ServiceAccount, User
 from gateway.accounts.services import create_api_key, create_service_account, revoke_api_key
+from gateway.accounts.services.keys import KEY_START
 from policies.engine.labels import Label, Sensitivity
 
 
@@ -27,13 +29,17 @@ class Command(BaseCommand):
         create.add_argument("name")
         create.add_argument("--project", required=True)
         create.add_argument("--user", metavar="EMAIL", help="the person it belongs to")
-        create.add_argument("--service", metavar="NAME", help="or the service account")
-        create.add_argument("--scope", action="append", default=[])
+        create.add_argument(
+            "--service", metavar="NAME", help="or the service account, made if there is none"
+        )
+        create.add_argument(
+            "--scope", action="append", default=[], help="one endpoint; without: all of /v1"
+        )
         create.add_argument("--floor", default="public", help="the key's own least sensitivity")
         create.add_argument("--requests-per-minute", type=int)
         create.add_argument("--expires", metavar="TIME", help="2027-01-31T12:00:00Z")
         revoke = actions.add_parser("revoke", help="end a key at once")
-        revoke.add_argument("prefix")
+        revoke.add_argument("prefix", help="sk-sluice-abcd1234, or the whole key")
         revoke.add_argument("--reason", default="")
         listing = actions.add_parser("list", help="the keys of a project")
         listing.add_argument("--project", required=True)
@@ -73,15 +79,20 @@ class Command(BaseCommand):
         self.stdout.write(made.text)
 
     def _revoke(self, options: dict[str, Any]) -> None:
-        key = APIKey.objects.filter(prefix=options["prefix"]).select_related("project").first()
+        # Whoever revokes a leaked key often has all of it, or the letters that tell it apart.
+        letters = options["prefix"].strip().removeprefix(KEY_START).split("-")[0]
+        prefix = f"{KEY_START}{letters}"
+        key = APIKey.objects.filter(prefix=prefix).select_related("project").first()
         if key is None:
-            raise CommandError("there is no key with this prefix")
+            raise CommandError("there is no key with this prefix; `key list` shows a project's")
         revoke_api_key(by=acting(options["by"]), key=key, reason=options["reason"])
         self.stdout.write("revoked")
 
     def _list(self, where: Project) -> None:
+        now = timezone.now()
         for key in where.keys.select_related("user", "service_account"):
-            state = "revoked" if key.revoked_at else "valid"
+            expired = key.expires_at is not None and key.expires_at <= now
+            state = "revoked" if key.revoked_at else "expired" if expired else "valid"
             self.stdout.write(f"{key.prefix} {key.name} {key.user or key.service_account} {state}")
 
 
