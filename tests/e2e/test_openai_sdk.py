@@ -202,13 +202,14 @@ def test_a_keys_requests_per_minute_hold_and_say_how_long_to_wait(lab: Lab) -> N
     key = next(word for word in made.split() if word.startswith("sk-sluice-"))
     lab.sluice.settle()
     answered, limited = 0, []
-    # Seven in a row: at most one border between two minutes lies within them.
-    for _ in range(7):
-        try:
-            lab.sluice.client(key).chat.completions.create(model="private", messages=HELLO)
-            answered += 1
-        except openai.RateLimitError as error:
-            limited.append(error)
+    with lab.sluice.client(key) as client:
+        # Seven in a row: at most one border between two minutes lies within them.
+        for _ in range(7):
+            try:
+                client.chat.completions.create(model="private", messages=HELLO)
+                answered += 1
+            except openai.RateLimitError as error:
+                limited.append(error)
     assert 3 <= answered <= 6
     assert limited
     assert limited[-1].code == "rate_limited"
