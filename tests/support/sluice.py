@@ -57,6 +57,7 @@ class Sluice:
             **(env or {}),
         }
         self._process: subprocess.Popen[bytes] | None = None
+        self._clients: list[openai.OpenAI] = []
 
     def start(self) -> Self:
         command = [sys.executable, "-m", "gateway.supervisor"]
@@ -86,6 +87,8 @@ class Sluice:
         return self.log.read_text(errors="replace")[-4000:]
 
     def stop(self) -> None:
+        while self._clients:
+            self._clients.pop().close()
         if self._process is None:
             return
         self._process.send_signal(signal.SIGINT)
@@ -140,9 +143,11 @@ class Sluice:
 
     def client(self, api_key: str | None = None, **options: Any) -> openai.OpenAI:
         options.setdefault("max_retries", 0)
-        return openai.OpenAI(
+        client = openai.OpenAI(
             base_url=f"{self.url}/v1", api_key=api_key or self.api_key, timeout=30, **options
         )
+        self._clients.append(client)  # closed with the server: a test need not think of it
+        return client
 
     def get(self, path: str) -> tuple[int, bytes]:
         return self.request("GET", path)
