@@ -1,11 +1,16 @@
 """The Celery application. Tasks take ids, call one service, are idempotent."""
 
 import os
+import warnings
 
 from celery import Celery
+from celery.exceptions import SecurityWarning
 from celery.schedules import crontab
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "gateway.settings")  # noqa: TID251
+
+# It warns of root because of pickle. Messages are JSON here, and in a container root is usual.
+warnings.filterwarnings("ignore", message="You're running the worker", category=SecurityWarning)
 
 app = Celery("sluice")
 app.config_from_object("django.conf:settings", namespace="CELERY")
