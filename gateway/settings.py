@@ -40,6 +40,8 @@ def _number(name: str, default: int, *, at_most: int) -> int:
     return int(text)
 
 
+# Whatever this process writes (database, journal, exports) is its owner's alone.
+os.umask(0o077)
 VAR_DIR = _folder("SLUICE_VAR", BASE_DIR / "var")
 
 

@@ -17,6 +17,7 @@ until a new segment could be begun, which continues the chain after the last ack
 import contextlib
 import errno
 import fcntl
+import logging
 import os
 import secrets
 import socket
@@ -32,6 +33,8 @@ import msgspec
 
 from gateway.audit.chain import LINE_FORM, Header, genesis, segment_path
 from gateway.audit.records import JournalUnavailable, Record
+
+log = logging.getLogger(__name__)
 
 SEGMENT_BYTES: Final = 16 * 1024 * 1024
 MAX_BYTES: Final = 512 * 1024 * 1024
@@ -195,6 +198,8 @@ class FileJournal:
 
     def _break(self, reason: str) -> NoReturn:
         """Deny from now on. Always raises."""
+        if self._fault is None:
+            log.error("the journal in %s denies: %s", self.directory, reason)
         self._fault = reason
         raise JournalUnavailable(f"journal in {self.directory}: {reason}")
 
@@ -212,6 +217,8 @@ class FileJournal:
             self._begin_segment()
         except OSError as error:
             self._break(_describe("cannot begin a segment", error))
+        if self._fault is not None:
+            log.warning("the journal in %s is written again", self.directory)
         self._fault = None
 
     def _begin_segment(self) -> None:
@@ -298,6 +305,9 @@ class FileJournal:
                 with self._lock:
                     if self._fault is None:
                         self._fault = _describe("cannot sync", error)
+                        log.error(  # noqa: TRY400 -- the reason says it all
+                            "the journal in %s denies: %s", self.directory, self._fault
+                        )
             finally:
                 for fd in retired:
                     with contextlib.suppress(OSError):

@@ -50,6 +50,7 @@ def test_a_journal_that_cannot_be_written_refuses(own_lab: Lab) -> None:
     assert (error(answer)["code"], error(answer)["param"]) == ("fail_closed", "journal")
     assert own_lab.cloud.received == []
     assert own_lab.sluice.get("/readyz")[0] == 503
+    assert own_lab.sluice.log.read_text().count("denies") == 1
 
 
 def test_the_switch_stops_the_cloud_and_not_on_prem(own_lab: Lab) -> None:
@@ -89,8 +90,8 @@ def test_a_database_that_is_gone_leaves_on_prem_then_nothing_wider(own_lab: Lab)
     assert own_lab.post("/v1/chat/completions", ON_PREM)[0] == 200
 
 
-def test_secrets_are_files_for_their_owner_alone(own_lab: Lab) -> None:
-    for name in ("secret.key", "kek.key"):
+def test_what_is_kept_is_for_its_owner_alone(own_lab: Lab) -> None:
+    for name in ("secret.key", "kek.key", "sluice.sqlite3"):
         assert stat.S_IMODE(os.stat(own_lab.sluice.var / name).st_mode) == 0o600  # noqa: PTH116
 
 
