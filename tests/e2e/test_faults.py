@@ -14,7 +14,16 @@ CLEAN: list[Any] = [{"role": "user", "content": "Pay attention"}]
 
 
 @pytest.mark.parametrize(
-    "mode", ["closed", "failing", "unavailable", "garbage", "huge_headers", "redirect"]
+    "mode",
+    [
+        "closed",
+        "failing",
+        "unavailable",
+        "garbage",
+        "huge_headers",
+        "redirect",
+        "slow_first_byte",  # longer than the deployment's limit: a time-out
+    ],
 )
 @pytest.mark.parametrize("stream", [False, True])
 def test_on_prem_down_is_503_and_never_the_cloud(lab: Lab, mode: str, stream: bool) -> None:
@@ -46,8 +55,9 @@ def test_a_stream_of_garbage_fails_and_goes_nowhere_else(lab: Lab) -> None:
     assert lab.cloud.received == []
 
 
-def test_a_stream_that_breaks_ends_with_an_error_event(lab: Lab) -> None:
-    lab.onprem.reset("cut")
+@pytest.mark.parametrize("mode", ["cut", "stall"])
+def test_a_stream_that_breaks_ends_with_an_error_event(lab: Lab, mode: str) -> None:
+    lab.onprem.reset(mode)
     with pytest.raises(openai.APIError) as failed:
         for _ in lab.client.chat.completions.create(
             model="house-first", messages=PRIVATE, stream=True

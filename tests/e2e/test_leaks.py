@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+import openai
 import pytest
 
 from tests.e2e.conftest import Lab
@@ -220,19 +221,36 @@ def test_server_side_tools_are_refused_everywhere(lab: Lab, tools: list[dict[str
     assert lab.onprem.received == []
 
 
-@pytest.mark.parametrize("mode", ["ok", "failing", "closed", "cut", "rate_limited", "garbage"])
+MODES = ["ok", "failing", "closed", "cut", "rate_limited", "garbage", "slow_first_byte", "stall"]
+
+
+@pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("stream", [False, True])
-def test_nothing_that_is_kept_holds_the_secret(lab: Lab, mode: str, stream: bool) -> None:
+def test_nothing_that_is_kept_holds_the_secrets(lab: Lab, mode: str, stream: bool) -> None:
     lab.onprem.reset(mode)
-    for value, *_ in SECRETS.values():
-        send(
-            lab,
-            "/v1/chat/completions",
-            message(role="user", content=value, name=value),
-            model="house-first",
-            stream=stream,
-        )
+    values = " and ".join(value for value, *_ in SECRETS.values())
+    fields = message(role="user", content=values, name=values)
+    send(lab, "/v1/chat/completions", fields, model="house-first", stream=stream)
+    assert lab.onprem.received
     assert lab.cloud.received == []
+    nothing_kept(lab)
+
+
+def test_nothing_is_kept_of_a_client_that_left(lab: Lab) -> None:
+    lab.onprem.reset("slow_first_byte")
+    lab.onprem.server.client_gone.clear()
+    values = " and ".join(value for value, *_ in SECRETS.values())
+    with pytest.raises(openai.APITimeoutError):
+        lab.client.with_options(timeout=0.5).chat.completions.create(
+            model="house-first", messages=[{"role": "user", "content": values}]
+        )
+    lab.sluice.wait_for(lab.onprem.server.client_gone.is_set, "cancelled upstream")
+    assert lab.cloud.received == []
+    nothing_kept(lab)
+
+
+def nothing_kept(lab: Lab) -> None:
+    """No file of the installation holds any form of any secret."""
     lab.sluice.manage("audit", "load", "--once", check=False)
     kept = [lab.sluice.log, *(path for path in lab.sluice.var.rglob("*") if path.is_file())]
     for path in kept:
