@@ -36,6 +36,11 @@ class Principal:
 class Analyser(Protocol):
     """A project's recognizers, compiled. Implemented by `policies.classification`."""
 
+    @property
+    def data_classes(self) -> Mapping[str, str]:
+        """Every data class it can find -> its category. A category without one is only declared."""
+        ...
+
     def analyse(self, texts: list[str]) -> Analysis:
         """Findings over all texts; `Finding.field` is the index into `texts`. Never raises for
         content: a scan that fails or exceeds its budget comes back opaque."""

@@ -28,6 +28,7 @@ def explain_request(
 ) -> dict[str, Any]:
     """Label, findings with their places, rules, candidates in order, dropped ones with reasons.
 
+    `only_declared` names the categories that no recognizer of the project finds.
     `age_s` is the snapshot's, for what a stale one denies. CPU only.
     Raises GatewayError for a body or declaration that would be refused anyway.
     """
@@ -61,6 +62,9 @@ def explain_request(
         "declared": labelled.declared,
         "findings": _findings(decided),
         "opaque": sorted(labelled.opaque),
+        "only_declared": sorted(
+            set(policy.taxonomy.minimums) - set(decided.view.analyser.data_classes.values())
+        ),
         "rules": rule_names(permit.rules),
         "shadow_rules": rule_names(permit.shadow),
         "candidates": [

@@ -1,6 +1,7 @@
 """The one path: decision before bytes, outcome always, nothing wider when something fails."""
 
 import asyncio
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -188,6 +189,8 @@ def test_a_project_whose_policy_is_missing_is_denied(house: House) -> None:
 
 def test_a_label_that_cannot_be_computed_sends_nothing(house: House) -> None:
     class Broken:
+        data_classes: Mapping[str, str] = {}
+
         def analyse(self, texts: list[str]) -> Any:
             raise KeyError(texts[0])
 
