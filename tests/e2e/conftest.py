@@ -13,7 +13,7 @@ CONFIG = """
 deployments:
   - {{name: llama, provider: openai_compatible, base_url: "{onprem}", model: tiny-llama,
      zone: on_prem, endpoints: [chat.completions, completions, embeddings],
-     modalities: [text, image], timeouts: {{first_byte_s: 1.5, idle_s: 1.5}}, enabled: true}}
+     modalities: [text, image], timeouts: {{first_byte_s: 3.0, idle_s: 3.0}}, enabled: true}}
   - {{name: claude, provider: openai_compatible, base_url: "{cloud}", model: vendor-large,
      zone: cloud, clearance: {{sensitivity: internal, categories: [code]}}, vendor: acme,
      endpoints: [chat.completions, completions, embeddings], modalities: [text, image],

@@ -130,7 +130,7 @@ class Sluice:
 
     def settle(self) -> None:
         """Wait until a snapshot read after now is in use: two polls of 250 ms and a rebuild."""
-        Event().wait(1.0)
+        Event().wait(1.5)
 
     @property
     def first_run(self) -> dict[str, str]:
