@@ -254,6 +254,8 @@ class FaultServer:
         piece = _chunked(b"x" * 16384)
         await _write(writer, _sse_head())
         while True:
+            if writer.is_closing():  # uvloop's transport takes no write any more, and says so oddly
+                raise ConnectionResetError
             writer.write(piece)
             self.written += 16384
             drained = asyncio.ensure_future(writer.drain())
@@ -344,6 +346,8 @@ def _plain(status: int, body: bytes, *headers: tuple[str, str]) -> bytes:
 
 
 async def _write(writer: asyncio.StreamWriter, data: bytes) -> None:
+    if writer.is_closing():
+        raise ConnectionResetError
     writer.write(data)
     await writer.drain()
 
