@@ -61,10 +61,11 @@ def _begin(live: Live, *, stream: bool) -> socket.socket:
     return connection
 
 
-@pytest.mark.parametrize("stream", [True, False])
-def test_a_client_that_leaves_ends_the_generation(live: Live, stream: bool) -> None:
+# Without a stream this vLLM does not always notice that its connection was cut; that Sluice cuts
+# it is held in tests/e2e/test_faults.py.
+def test_a_client_that_leaves_ends_the_generation(live: Live) -> None:
     before = _total(live, "generation_tokens_total")
-    with _begin(live, stream=stream):
+    with _begin(live, stream=True):
         pass  # leaves
     _wait_for(lambda: _total(live, "num_requests_running") == 0, "nothing runs any more")
     # It did not merely run to its end.
