@@ -61,11 +61,15 @@ def _begin(live: Live, *, stream: bool) -> socket.socket:
     return connection
 
 
-# Without a stream this vLLM does not always notice that its connection was cut; that Sluice cuts
-# it is held in tests/e2e/test_faults.py.
-def test_a_client_that_leaves_ends_the_generation(live: Live) -> None:
+# Seen to fail without a stream, the cause not found: Sluice's cut of the connection is held with a
+# recording server (tests/e2e/test_faults.py), whether vLLM always notices it is not known.
+KNOWN_TO_FAIL = pytest.mark.xfail(strict=False, reason="cause not found: vLLM went on generating")
+
+
+@pytest.mark.parametrize("stream", [True, pytest.param(False, marks=KNOWN_TO_FAIL)])
+def test_a_client_that_leaves_ends_the_generation(live: Live, stream: bool) -> None:
     before = _total(live, "generation_tokens_total")
-    with _begin(live, stream=True):
+    with _begin(live, stream=stream):
         pass  # leaves
     _wait_for(lambda: _total(live, "num_requests_running") == 0, "nothing runs any more")
     # It did not merely run to its end.
