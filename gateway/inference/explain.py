@@ -48,7 +48,7 @@ def explain_request(
     )
     permit, labelled, policy = decided.permit, decided.labelled, decided.view.policy
     told = explain(policy, decided.facts, permit)
-    ways = [] if permit.allowed else ways_out(policy, decided.facts)
+    ways = [] if permit.allowed else ways_out(decided)
     return {
         "outcome": permit.outcome.value,
         "label": {

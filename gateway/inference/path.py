@@ -115,7 +115,7 @@ class Gateway(Surroundings):
             raise not_found(decided.request.alias, permit)
         if not permit.allowed:
             self._record(inbound, decided, trace, decision="denied", reason="policy_denied")
-            raise denied(decided.view.policy, decided.permit, decided.facts)
+            raise denied(decided)
         reserved = self.budget.reserve(
             inbound.principal, estimated_tokens=_estimate(inbound, decided.request)
         )

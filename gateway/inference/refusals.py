@@ -1,6 +1,7 @@
 """Refusals that help: what was decided, why, and the smallest change that would allow it."""
 
 from gateway.inference.contracts import Refusal
+from gateway.inference.exchange import Decided
 from gateway.protocol.errors import (
     BudgetExceeded,
     GatewayError,
@@ -8,16 +9,18 @@ from gateway.protocol.errors import (
     PolicyDenied,
     RateLimited,
 )
-from policies.engine.decide import CompiledPolicy
 from policies.engine.explain import Change, Suggestion, explain, suggestions
-from policies.engine.facts import RequestFacts
 from policies.engine.permit import Permit
 
 
-def ways_out(policy: CompiledPolicy, facts: RequestFacts) -> list[Suggestion]:
-    """The smallest change of each kind (mask, another alias, an approval) that would allow it."""
+def ways_out(decided: Decided, *, masking_available: bool = False) -> list[Suggestion]:
+    """The smallest change of each kind (mask, another alias, an approval) that would allow it.
+
+    `masking_available` as it was given to `decide`.
+    """
     first: dict[Change, Suggestion] = {}
-    for suggestion in suggestions(policy, facts):
+    policy, facts = decided.view.policy, decided.facts
+    for suggestion in suggestions(policy, facts, masking_available=masking_available):
         first.setdefault(suggestion.change, suggestion)
     return list(first.values())
 
@@ -27,11 +30,12 @@ def in_words(ways: list[Suggestion]) -> str:
     return ", or ".join(way.action for way in ways)
 
 
-def denied(policy: CompiledPolicy, permit: Permit, facts: RequestFacts) -> PolicyDenied:
+def denied(decided: Decided, *, masking_available: bool = False) -> PolicyDenied:
     """The 403: each dropped deployment with its reason, and a way that is open, if any."""
+    policy, permit, facts = decided.view.policy, decided.permit, decided.facts
     label = permit.label
     told = explain(policy, facts, permit)
-    ways = ways_out(policy, facts)
+    ways = ways_out(decided, masking_available=masking_available)
     sentences = [told.outcome, told.label, *dict.fromkeys(drop.detail for drop in permit.dropped)]
     if ways:
         sentences.append(f"What would allow it: {in_words(ways)}.")
