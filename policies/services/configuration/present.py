@@ -97,6 +97,7 @@ def existing_names(present: Wanted) -> Existing:
         aliases=frozenset(present.aliases),
         groups=frozenset(present.groups),
         word_lists={project.slug: tuple(project.word_lists or ()) for project in present.projects},
+        grants={project.slug: project.grants or () for project in present.projects},
         organisation=present.organisation.policy,
         categories=frozenset(categories),
     )

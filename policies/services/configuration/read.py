@@ -56,6 +56,7 @@ class Existing:
     aliases: frozenset[str] = frozenset()
     groups: frozenset[str] = frozenset()
     word_lists: Mapping[str, tuple[str, ...]] | None = None  # project -> names of its lists
+    grants: Mapping[str, tuple[str, ...]] | None = None  # project -> names of its deployments
     organisation: Document | None = None
     categories: frozenset[str] = frozenset()  # of every policy
 
@@ -204,8 +205,16 @@ class _Reader:
             if slug is None or not _is_new(fields["slug"], slug, found, "project"):
                 continue
             policy, categories = None, frozenset(known.categories)
+            grants = (
+                unique_words(fields["grants"], known.deployments, "deployment")
+                if "grants" in fields
+                else None
+            )
             if "policy" in fields:
                 policy, categories = self._project_policy(fields["policy"], slug, known)
+                had = (self.existing.grants or {}).get(slug, ())
+                names = replace(known, deployments=grants if grants is not None else had)
+                _require_granted(fields["policy"], policy, slug, names)
             found[slug] = ProjectWanted(
                 slug=slug,
                 name=(fields["name"].text() or "") if "name" in fields else slug,
@@ -216,9 +225,7 @@ class _Reader:
                 word_lists=_word_lists(fields["word_lists"], categories)
                 if "word_lists" in fields
                 else None,
-                grants=unique_words(fields["grants"], known.deployments, "deployment")
-                if "grants" in fields
-                else None,
+                grants=grants,
                 policy=policy,
             )
         return tuple(found.values())
@@ -237,6 +244,23 @@ class _Reader:
             _note(place, error, under=True)
             return None, self.categories
         return policy, frozenset(known.categories) | {name for name, _ in read.categories}
+
+
+def _require_granted(place: Place, policy: Document | None, slug: str, granted: KnownNames) -> None:
+    """Note which deployments a readable policy names without a grant: publishing would refuse."""
+    if policy is None:
+        return
+    try:
+        read_for_project(policy, slug, granted)
+    except DocumentError as error:
+        for problem in error.problems:
+            place.problems.append(
+                Problem(
+                    place.pointer + problem.pointer,
+                    "The project is not granted this deployment.",
+                    "Add it to the project's grants, or name another.",
+                )
+            )
 
 
 def _quietly(place: Place | None) -> list[Place]:

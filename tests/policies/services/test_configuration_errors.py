@@ -63,6 +63,19 @@ CASES: dict[str, tuple[str, tuple[int, int], str]] = {
         (7, 27),
         "Did you mean 'claude'?",
     ),
+    "a rule naming a deployment that the project is not granted": (
+        """\
+        projects:
+          - slug: a
+            policy:
+              kind: project-policy
+              rules:
+                - id: first
+                  then: {prefer: [claude]}
+        """,
+        (7, 27),
+        "Add it to the project's grants",
+    ),
     "a rule naming a data class that does not exist": (
         """\
         projects:
