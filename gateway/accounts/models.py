@@ -16,9 +16,11 @@ from django.utils import timezone
 from typing_extensions import override
 
 from gateway.accounts.roles import OrganisationRole, Role
+from gateway.protocol.restores import Restores
 from policies.engine.labels import Sensitivity
 
 SENSITIVITIES = [(member.word, member.word) for member in Sensitivity]
+RESTORES = [(member.value, member.value) for member in Restores]
 
 
 def normalise_email(email: str) -> str:
@@ -149,6 +151,8 @@ class Project(models.Model):
         max_length=12, choices=SENSITIVITIES, default=Sensitivity.INTERNAL.word
     )
     floor_categories = models.JSONField(default=list, blank=True)
+    # Sealed; see gateway.accounts.masking_secrets. Empty: the project cannot mask.
+    masking_secret = models.TextField(blank=True, default="")
     created_at = models.DateTimeField(default=timezone.now)
     members = models.ManyToManyField(User, through="Membership", related_name="projects")
 
@@ -221,7 +225,7 @@ class APIKey(models.Model):
     """A key of a person or a service account in one project.
 
     `prefix` is what people see of it (`sk-sluice-` and eight characters). `scopes` empty: every
-    relay endpoint, and not the admin API.
+    relay endpoint, and not the admin API. `restores`: where in an answer masked values come back.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
@@ -241,6 +245,7 @@ class APIKey(models.Model):
     )
     floor_categories = models.JSONField(default=list, blank=True)
     requests_per_minute = models.PositiveIntegerField(null=True, blank=True)
+    restores = models.CharField(max_length=10, choices=RESTORES, default=Restores.EVERYTHING.value)
     created_at = models.DateTimeField(default=timezone.now)
     expires_at = models.DateTimeField(null=True, blank=True)
     revoked_at = models.DateTimeField(null=True, blank=True)

@@ -108,6 +108,7 @@ EVENTS: dict[EventType, EventSpec] = {
         "floor",
         "owner",
         "requests_per_minute",
+        "restores",
     ),
     EventType.KEY_REVOKED: _spec("An API key was revoked.", "prefix", "name", "owner", "reason"),
     EventType.DEPLOYMENT_CREATED: _spec(

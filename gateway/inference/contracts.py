@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from gateway.audit.records import Record
+from gateway.protocol.restores import Restores
 from gateway.providers.calls import Destination
 from policies.classification.findings import Analysis
 from policies.engine.decide import CompiledPolicy
@@ -31,6 +32,7 @@ class Principal:
     floor: Label = field(default_factory=Label)  # the key's own floor
     requests_per_minute: int | None = None  # None: no limit
     expires_at: float | None = None  # Unix seconds
+    restores: Restores = Restores.EVERYTHING
 
 
 class Analyser(Protocol):
@@ -65,6 +67,9 @@ class ProjectView:
     policy: CompiledPolicy
     analyser: Analyser
     models: Mapping[str, ModelCard]
+    # By deployment; secret, and the same for two deployments of one vendor. Empty: nothing can
+    # be masked.
+    masking_keys: Mapping[str, bytes] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

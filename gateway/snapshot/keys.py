@@ -15,6 +15,7 @@ from gateway.accounts.models import APIKey, Group, Membership, Project, User
 from gateway.accounts.roles import MAY_USE
 from gateway.accounts.services import floor_of
 from gateway.inference.contracts import Principal
+from gateway.protocol.restores import Restores
 
 _Groups = Mapping[uuid.UUID, frozenset[str]]
 
@@ -78,7 +79,15 @@ def _principal(key: APIKey, groups: _Groups) -> Principal:
         floor=floor_of(key),
         requests_per_minute=key.requests_per_minute,
         expires_at=key.expires_at.timestamp() if key.expires_at is not None else None,
+        restores=_restores(key.restores),
     )
+
+
+def _restores(word: str) -> Restores:
+    try:
+        return Restores(word)
+    except ValueError:
+        return Restores.NOTHING  # written by a later version: the least it can mean
 
 
 def groups_by_user() -> _Groups:

@@ -21,6 +21,7 @@ from gateway.accounts.changes import changing, record_change
 from gateway.accounts.models import APIKey, Project, ServiceAccount, User
 from gateway.accounts.roles import MAY_USE, Role
 from gateway.audit.registry import EventType
+from gateway.protocol.restores import Restores
 from policies.engine.facts import Endpoint
 from policies.engine.labels import Label, Sensitivity
 
@@ -55,6 +56,7 @@ def create_api_key(  # noqa: PLR0913 -- a key has that many properties
     floor: Label | None = None,
     requests_per_minute: int | None = None,
     expires_at: datetime | None = None,
+    restores: Restores = Restores.EVERYTHING,
 ) -> CreatedKey:
     """Make a key for `owner` in `project`: people for themselves, editors for service accounts.
 
@@ -84,6 +86,7 @@ def create_api_key(  # noqa: PLR0913 -- a key has that many properties
             floor_categories=sorted(floor.categories),
             requests_per_minute=requests_per_minute,
             expires_at=expires_at,
+            restores=restores.value,
         )
         record_change(
             by,
@@ -98,6 +101,7 @@ def create_api_key(  # noqa: PLR0913 -- a key has that many properties
             floor=key.floor_sensitivity,
             owner=owner_name(key),
             requests_per_minute=requests_per_minute,
+            restores=key.restores,
         )
     return CreatedKey(key, text)
 

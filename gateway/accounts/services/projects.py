@@ -6,6 +6,7 @@ from django.core.validators import validate_slug
 from gateway.accounts.access import require, require_admin
 from gateway.accounts.acting import Acting
 from gateway.accounts.changes import changing, record_change
+from gateway.accounts.masking_secrets import new_masking_secret
 from gateway.accounts.models import APIKey, Membership, Project, ServiceAccount, User
 from gateway.accounts.roles import Role
 from gateway.accounts.services.keys import floor_of
@@ -32,6 +33,7 @@ def create_project(
             name=name.strip() or slug,
             floor_sensitivity=floor.sensitivity.word,
             floor_categories=sorted(floor.categories),
+            masking_secret=new_masking_secret(),
         )
         record_change(
             by,

@@ -14,6 +14,7 @@ from gateway.accounts.console import acting, person, project
 from gateway.accounts.models import APIKey, Project, ServiceAccount, User
 from gateway.accounts.services import create_api_key, create_service_account, revoke_api_key
 from gateway.accounts.services.keys import KEY_START
+from gateway.protocol.restores import Restores
 from policies.engine.labels import Label, Sensitivity
 
 
@@ -37,6 +38,12 @@ class Command(BaseCommand):
         )
         create.add_argument("--floor", default="public", help="the key's own least sensitivity")
         create.add_argument("--requests-per-minute", type=int)
+        create.add_argument(
+            "--restores",
+            choices=[member.value for member in Restores],
+            default=Restores.EVERYTHING.value,
+            help="where in answers masked values come back",
+        )
         create.add_argument("--expires", metavar="TIME", help="2027-01-31T12:00:00Z")
         revoke = actions.add_parser("revoke", help="end a key at once")
         revoke.add_argument("prefix", help="sk-sluice-abcd1234, or the whole key")
@@ -75,6 +82,7 @@ class Command(BaseCommand):
             floor=Label(Sensitivity.from_word(options["floor"])),
             requests_per_minute=options["requests_per_minute"],
             expires_at=expires,
+            restores=Restores(options["restores"]),
         )
         self.stdout.write(made.text)
 
