@@ -21,9 +21,10 @@ from gateway.deployments.models import Deployment
 from gateway.inference.contracts import Analyser, Snapshot
 from gateway.providers.calls import Destination
 from gateway.snapshot.keys import live_keys
-from gateway.snapshot.projects import MakeAnalyser, Projects, WordLists
+from gateway.snapshot.projects import MakeAnalyser, Projects
 from policies.classification.analyser import Analyser as Recognizers
 from policies.engine.facts import Zone
+from policies.services.views import WordLists
 
 log = logging.getLogger(__name__)
 

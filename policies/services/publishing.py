@@ -1,102 +1,41 @@
-"""Reading, validating and publishing policies.
+"""Publishing policies.
 
 A document is published only when every name in it is known; whatever does not validate changes
 nothing. Publishing writes an immutable revision, its event, and moves the control version.
 """
 
-import hashlib
-import json
 from collections.abc import Mapping
-from dataclasses import replace
 
 from gateway.accounts.access import require, require_admin
 from gateway.accounts.acting import Acting, actor_name
 from gateway.accounts.changes import changing, record_change
-from gateway.accounts.models import Group, Project
+from gateway.accounts.models import Project
 from gateway.accounts.roles import Role
 from gateway.audit.registry import EventType
-from gateway.deployments.models import Deployment, ModelAlias
-from policies.classification.recognizers import DATA_CLASSES
-from policies.engine.document import (
-    DocumentError,
-    Kind,
-    KnownNames,
-    PolicyDocument,
-    Problem,
-    parse_document,
-)
-from policies.engine.labels import Taxonomy
-from policies.models import Policy, PolicyRevision, WordList
+from policies.engine.document import DocumentError, Kind, PolicyDocument, Problem, parse_document
+from policies.models import Policy, PolicyRevision
 from policies.services.policy_widening import policy_widening
+from policies.services.reading import (
+    current_revision,
+    document_hash,
+    known_names,
+    known_to_projects,
+    names_for_projects,
+    read_for_organisation,
+    read_for_project,
+    validate,
+)
 
-
-def known_names() -> KnownNames:
-    """Every name that a policy of this installation may use now. Four queries.
-
-    A word list of any project gives its data class: the organisation's rules may name it, too.
-    """
-    return KnownNames(
-        deployments=frozenset(Deployment.objects.values_list("name", flat=True)),
-        aliases=frozenset(ModelAlias.objects.values_list("name", flat=True)),
-        groups=frozenset(Group.objects.values_list("slug", flat=True)),
-        data_classes=DATA_CLASSES.keys()
-        | {row.as_list().data_class for row in WordList.objects.all()},
-    )
-
-
-def known_to_projects(known: KnownNames, organisation: PolicyDocument | None) -> KnownNames:
-    """The names a project's policy may use: the organisation's categories come on top."""
-    if organisation is None or not organisation.categories:
-        return known
-    minimums = Taxonomy().raised(dict(organisation.categories)).minimums
-    return replace(
-        known, categories=frozenset(known.categories) | minimums.keys(), minimums=minimums
-    )
-
-
-def read_for_organisation(document: object, known: KnownNames) -> PolicyDocument:
-    """The organisation's document. Raises DocumentError with every problem."""
-    return _of_kind(parse_document(document, known), Kind.ORGANISATION)
-
-
-def read_for_project(document: object, slug: str, known: KnownNames) -> PolicyDocument:
-    """A project's document. Raises DocumentError with every problem."""
-    read = _of_kind(parse_document(document, known), Kind.PROJECT)
-    if read.project != slug:
-        raise DocumentError(
-            [Problem("/project", f"This policy belongs to {slug!r}.", "Name that project.")]
-        )
-    return read
-
-
-def _of_kind(document: PolicyDocument, kind: Kind) -> PolicyDocument:
-    if document.kind is not kind:
-        raise DocumentError(
-            [Problem("/kind", "This is another kind of policy.", f"Write {kind.value}.")]
-        )
-    return document
-
-
-def current_revision(project: Project | None) -> PolicyRevision | None:
-    """The revision in effect; `project` None: the organisation's."""
-    policy = Policy.objects.filter(project=project).select_related("current").first()
-    return policy.current if policy is not None else None
-
-
-def validate(document: object, *, project: Project | None) -> PolicyDocument:
-    """Read a document against every known name, as publishing does. Raises DocumentError.
-
-    `project` None: the organisation's. Reads the database, changes nothing.
-    """
-    if project is None:
-        return read_for_organisation(document, known_names())
-    return read_for_project(document, project.slug, _names_for_projects())
-
-
-def _names_for_projects() -> KnownNames:
-    known, current = known_names(), current_revision(None)
-    organisation = read_for_organisation(current.document, known) if current else None
-    return known_to_projects(known, organisation)
+__all__ = [
+    "current_revision",
+    "document_hash",
+    "known_names",
+    "known_to_projects",
+    "publish",
+    "read_for_organisation",
+    "read_for_project",
+    "validate",
+]
 
 
 def publish(
@@ -154,7 +93,7 @@ def _widening(previous: PolicyRevision | None, read: PolicyDocument) -> tuple[st
         return policy_widening(None, read)
     try:
         project_policy = read.kind is Kind.PROJECT
-        known = _names_for_projects() if project_policy else known_names()
+        known = names_for_projects() if project_policy else known_names()
         before = parse_document(previous.document, known)
     except DocumentError:
         return ("the policy before cannot be compared",)
@@ -181,9 +120,3 @@ def _require_projects_still_read(organisation: PolicyDocument) -> None:
                     )
                 ]
             ) from error
-
-
-def document_hash(document: Mapping[str, object]) -> str:
-    """SHA-256 (hex) of the canonical JSON of a document."""
-    canonical = json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return hashlib.sha256(canonical.encode()).hexdigest()

@@ -1,0 +1,187 @@
+"""From what the database has to a project as the request path sees it.
+
+The snapshot builds every project's view from here; so do the checks of a policy that is not in
+effect yet, which therefore judge it exactly as requests would meet it.
+"""
+
+import logging
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from gateway.accounts.masking_secrets import (
+    MaskingSecretUnreadable,
+    masking_key,
+    open_masking_secret,
+)
+from gateway.accounts.models import Project
+from gateway.accounts.services import floor_of
+from gateway.deployments.models import AliasTarget, Deployment, Grant, ModelAlias
+from gateway.inference.contracts import Analyser, ModelCard, ProjectView
+from policies.classification.word_lists import WordList
+from policies.engine.decide import CompiledPolicy, compile_policy
+from policies.engine.document import Kind, KnownNames, PolicyDocument
+from policies.engine.facts import DeploymentFacts
+from policies.engine.labels import Label
+from policies.models import Policy
+from policies.models import WordList as WordListRow
+from policies.services.reading import (
+    known_names,
+    known_to_projects,
+    read_for_organisation,
+    read_for_project,
+)
+
+log = logging.getLogger(__name__)
+
+WordLists = tuple[WordList, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shared:
+    """What all projects are built from, read once."""
+
+    facts: Mapping[str, DeploymentFacts]
+    aliases: Mapping[str, Sequence[str]]  # in the order they were created
+    created: Mapping[str, int]
+    grants: Mapping[Any, frozenset[str]]
+    organisation: PolicyDocument | None
+    documents: Mapping[Any, object]
+    word_lists: Mapping[Any, WordLists]
+    known: KnownNames
+
+    def context(self) -> object:
+        """What every project's view depends on."""
+        return self.facts, self.aliases, self.created, self.organisation, self.known
+
+
+def compile_for(project: Project, shared: Shared, document: object | None) -> CompiledPolicy:
+    """A project's policy with this document (None: without any) over what it is granted now.
+
+    Raises ValueError (DocumentError among them) for a document that cannot be read. No query.
+    """
+    known = known_to_projects(shared.known, shared.organisation)
+    read = (
+        read_for_project(document, project.slug, known)
+        if document is not None
+        else PolicyDocument(kind=Kind.PROJECT, project=project.slug)
+    )
+    return compile_policy(
+        organisation=shared.organisation,
+        project=replace(read, floor=_joined(floor_of(project), read.floor)),
+        project_slug=project.slug,
+        deployments=shared.facts,
+        aliases=shared.aliases,
+        grants=shared.grants.get(project.pk, frozenset()),
+    )
+
+
+def view_of(
+    project: Project, shared: Shared, *, document: object | None, analyser: Analyser
+) -> ProjectView:
+    """Everything the path needs of a project under this document. Raises as `compile_for`."""
+    policy = compile_for(project, shared, document)
+    return ProjectView(
+        slug=project.slug,
+        policy=policy,
+        analyser=analyser,
+        models=_cards(policy.aliases, policy.deployments, shared.created),
+        masking_keys=_masking_keys(project, policy.deployments),
+    )
+
+
+def read_shared(deployments: Sequence[Deployment]) -> Shared:
+    """Read what all projects are built from. Seven queries. Raises ValueError for an
+    organisation's policy that cannot be read."""
+    known = known_names()
+    aliases: dict[str, list[str]] = {}
+    created: dict[str, int] = {}
+    for alias in ModelAlias.objects.order_by("pk"):
+        aliases[alias.name] = []
+        created[alias.name] = int(alias.created_at.timestamp())
+    targets = AliasTarget.objects.order_by("alias_id", "position")
+    for alias_name, name in targets.values_list("alias__name", "deployment__name"):
+        aliases.setdefault(alias_name, []).append(name)
+    grants: defaultdict[Any, set[str]] = defaultdict(set)
+    for project, name in Grant.objects.values_list("project_id", "deployment__name"):
+        grants[project].add(name)
+    word_lists: defaultdict[Any, list[WordList]] = defaultdict(list)
+    for row in WordListRow.objects.order_by("project_id", "name"):
+        word_lists[row.project_id].append(row.as_list())
+    documents: dict[Any, object] = {}
+    organisation: PolicyDocument | None = None
+    for policy in Policy.objects.filter(current__isnull=False).select_related("current"):
+        if policy.current is None:
+            continue
+        if policy.project_id is None:
+            organisation = read_for_organisation(policy.current.document, known)
+        else:
+            documents[policy.project_id] = policy.current.document
+    return Shared(
+        facts=_facts(deployments),
+        aliases=aliases,
+        created=created,
+        grants={project: frozenset(names) for project, names in grants.items()},
+        organisation=organisation,
+        documents=documents,
+        word_lists={project: tuple(lists) for project, lists in word_lists.items()},
+        known=known,
+    )
+
+
+def _facts(deployments: Sequence[Deployment]) -> dict[str, DeploymentFacts]:
+    found: dict[str, DeploymentFacts] = {}
+    for row in deployments:
+        if row.proposed:
+            continue
+        try:
+            found[row.name] = row.facts()
+        except (ValueError, TypeError, AttributeError) as error:
+            log.error(  # noqa: TRY400 -- one row, no defect of the reader
+                "deployment %s cannot be read (%s) and serves nobody",
+                row.name,
+                type(error).__name__,
+            )
+    return found
+
+
+def _masking_keys(project: Project, deployments: Mapping[str, DeploymentFacts]) -> dict[str, bytes]:
+    """A key per vendor. None at all without a readable secret: what must be masked then denies."""
+    try:
+        secret = open_masking_secret(project.masking_secret)
+    except MaskingSecretUnreadable as error:
+        log.error(  # noqa: TRY400 -- a known condition, no defect
+            "project %s cannot mask: its secret is %s", project.slug, error
+        )
+        return {}
+    return {
+        name: masking_key(secret, deployment=name, vendor=facts.vendor)
+        for name, facts in deployments.items()
+    }
+
+
+def _joined(floor: Label, stated: Label | None) -> Label:
+    """The project's floor, raised by what its policy says; compiling adds categories' minimums."""
+    if stated is None:
+        return floor
+    return Label(max(floor.sensitivity, stated.sensitivity), floor.categories | stated.categories)
+
+
+def _cards(
+    aliases: Mapping[str, Sequence[str]],
+    deployments: Mapping[str, DeploymentFacts],
+    created: Mapping[str, int],
+) -> dict[str, ModelCard]:
+    """The aliases with at least one deployment that may serve."""
+    cards: dict[str, ModelCard] = {}
+    for alias, names in aliases.items():
+        serving = [deployments[name] for name in names if deployments[name].enabled]
+        if serving:
+            cards[alias] = ModelCard(
+                id=alias,
+                created=created.get(alias, 0),
+                zones=tuple(dict.fromkeys(facts.zone.value for facts in serving)),
+                endpoints=frozenset[str]().union(*(facts.endpoints for facts in serving)),
+            )
+    return cards
