@@ -338,7 +338,12 @@ def _canonical(value: object) -> object:
     if isinstance(value, Enum):
         return _canonical(value.value)
     if is_dataclass(value) and not isinstance(value, type):
-        named = {item.name: _canonical(getattr(value, item.name)) for item in fields(value)}
+        # What equality does not look at decides nothing, so it has no part in the hash either.
+        named = {
+            item.name: _canonical(getattr(value, item.name))
+            for item in fields(value)
+            if item.compare
+        }
         return [type(value).__name__, named]
     if isinstance(value, Mapping):
         return {str(key): _canonical(item) for key, item in value.items()}

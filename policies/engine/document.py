@@ -18,6 +18,7 @@ from policies.engine.reading import (
     ZONES,
     KnownNames,
     read_conditions,
+    read_origin,
     read_sensitivity,
     read_sensitivity_range,
     selector_of,
@@ -162,7 +163,7 @@ def _rules(place: Place | None, known: KnownNames) -> tuple[r.Rule, ...]:
     rules: list[r.Rule] = []
     seen: dict[str, str] = {}
     for item in _list(place):
-        fields = item.fields(("id", "when", "then", "shadow"), required=("id", "then"))
+        fields = item.fields(("id", "when", "then", "shadow", "recipe"), required=("id", "then"))
         rule_id = fields["id"].text(pattern=NAME, what="an id") if "id" in fields else None
         if rule_id is not None and rule_id in seen:
             fields["id"].refuse(
@@ -175,12 +176,16 @@ def _rules(place: Place | None, known: KnownNames) -> tuple[r.Rule, ...]:
         then = read_effect(fields["then"], known) if "then" in fields else None
         shadow = fields["shadow"].boolean() if "shadow" in fields else False
         if rule_id is not None and then is not None:
-            rules.append(r.Rule(rule_id, then, when, bool(shadow)))
+            rules.append(r.Rule(rule_id, then, when, bool(shadow), _origin(fields)))
     return tuple(rules)
 
 
+def _origin(fields: dict[str, Place]) -> r.Origin | None:
+    return read_origin(fields["recipe"]) if "recipe" in fields else None
+
+
 def _never(place: Place, known: KnownNames) -> r.Never:
-    fields = place.fields(("label", *SELECTOR), required=("label",))
+    fields = place.fields(("label", *SELECTOR, "recipe"), required=("label",))
     if fields and not fields.keys() & set(SELECTOR):
         place.refuse("Nothing says where these bytes may never go.", "Add a zone.")
     bounds: dict[str, Place] = {}
@@ -196,12 +201,13 @@ def _never(place: Place, known: KnownNames) -> r.Never:
         sensitivity=read_sensitivity_range(bounds),
         categories=frozenset(categories),
         selector=selector_of(fields, known),
+        recipe=_origin(fields),
     )
 
 
 def _test(place: Place, known: KnownNames) -> r.PolicyTest:
     fields = place.fields(
-        ("text", "alias", "endpoint", "declare", "groups", "expect"),
+        ("text", "alias", "endpoint", "declare", "groups", "expect", "recipe"),
         required=("text", "alias", "expect"),
     )
     text = fields["text"].value if "text" in fields else ""
@@ -216,6 +222,7 @@ def _test(place: Place, known: KnownNames) -> r.PolicyTest:
         groups=frozenset(fields["groups"].words(known.groups, "group"))
         if "groups" in fields
         else frozenset(),
+        recipe=_origin(fields),
     )
 
 

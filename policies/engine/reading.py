@@ -19,6 +19,7 @@ MODALITIES = ("text", "image", "audio", "video", "file")
 SELECTOR = ("zone", "deployment", "vendor", "region", "retention_days", "trains_on_data")
 BUDGET_STATES = ("ok", "warned", "exhausted")
 DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+ORIGIN = r"[a-z][a-z0-9_-]{0,63}"
 RELAXABLE = ("encoded_text", "images")
 # As the protocol reports them: what would make a server fetch from elsewhere.
 REACH_OUT = (
@@ -51,6 +52,32 @@ class KnownNames:
     endpoints: Collection[str] = ENDPOINTS
     reach_out: Collection[str] = REACH_OUT
     minimums: Mapping[str, Sensitivity] = field(default_factory=lambda: DEFAULT_MINIMUMS)
+
+
+def read_origin(place: Place) -> r.Origin | None:
+    """The recipe that something was built from; what the answers mean is the recipe's affair."""
+    fields = place.fields(("id", "answers"), required=("id",))
+    name = fields["id"].text(pattern=ORIGIN, what="a recipe's id") if "id" in fields else None
+    answers: list[tuple[str, r.Answer]] = []
+    given = fields["answers"].value if "answers" in fields else {}
+    if not isinstance(given, Mapping):
+        fields["answers"].fields(())
+        given = {}
+    for key, value in given.items():
+        item = fields["answers"].at(str(key), value)
+        if Place(key, item.pointer, item.problems).text(pattern=ORIGIN, what="a blank's name"):
+            answer = _answer(item)
+            if answer is not None:
+                answers.append((key, answer))
+    return None if name is None else r.Origin(name, tuple(sorted(answers)))
+
+
+def _answer(place: Place) -> r.Answer | None:
+    if isinstance(place.value, list | tuple):
+        return place.words(None, "answer")
+    if isinstance(place.value, int):
+        return place.integer()
+    return place.text(what="text, a whole number or a list of texts")
 
 
 def read_selector(place: Place, known: KnownNames) -> r.Selector | None:

@@ -251,6 +251,20 @@ class Prefer:
 
 Effect = Deny | AllowOnly | RequireApproval | Mask | Prefer
 
+Answer = str | int | tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """The sentence that something was built from: a recipe's id and what filled its blanks.
+
+    INVARIANT: it says where something came from and never takes part in a decision, so neither
+    comparisons nor the revision hash look at it.
+    """
+
+    id: str
+    answers: tuple[tuple[str, Answer], ...] = ()
+
 
 @dataclass(frozen=True, slots=True)
 class Rule:
@@ -260,6 +274,7 @@ class Rule:
     then: Effect
     when: Condition = ALWAYS
     shadow: bool = False
+    recipe: Origin | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,6 +288,7 @@ class Never:
     sensitivity: SensitivityIs
     categories: frozenset[str]
     selector: Selector
+    recipe: Origin | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -299,6 +315,7 @@ class PolicyTest:
     endpoint: str = "chat.completions"
     declare: str = ""
     groups: frozenset[str] = frozenset()
+    recipe: Origin | None = field(default=None, compare=False)
 
 
 class Kind(StrEnum):
