@@ -1,0 +1,105 @@
+"""The words that stand for masked values: what they look like, and finding them in a text.
+
+A placeholder is one word of ASCII letters: a marker, what kind of value it stands for, and a
+code of pronounceable syllables, such as `XEMAILlusabbabad`. The code is a keyed hash, so the same
+value gives the same word under the same key, and words made under two keys cannot be linked.
+
+INVARIANT: letters only. Digits and signs are what recognizers look for, what Markdown, JSON,
+URLs and HTML give a meaning to, and what fields such as a message's `name` refuse.
+"""
+
+import hmac
+import re
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
+from typing import NamedTuple
+
+# Restorable words and keyed hashes begin with different letters, so a hash is never mistaken for
+# a word that something should be put in place of.
+PLACEHOLDER_MARK = "X"
+HASH_MARK = "Z"
+# Sixteen bits a syllable group. Two words of one request that fall together are told apart by
+# counting on; hashes are compared across requests, so they are longer.
+_PLACEHOLDER_GROUPS = 2
+_HASH_GROUPS = 3
+_CONSONANTS = "bdfghjklmnprstvz"
+_VOWELS = "aiou"
+_GROUP = f"[{_CONSONANTS}][{_VOWELS}][{_CONSONANTS}][{_VOWELS}][{_CONSONANTS}]"
+_SYLLABLES = tuple([c + v for c in _CONSONANTS for v in _VOWELS])
+
+# What the receiver is told about the value. Not the data class: some of those are words of
+# context that make a recognizer look at the number behind them (`phone`, `password`).
+_KINDS: Mapping[str, str] = MappingProxyType(
+    {
+        "EMAIL_ADDRESS": "EMAIL", "PHONE_NUMBER": "TEL", "US_SSN": "SSN", "UK_NINO": "NINO",
+        "DE_TAX_ID": "TAXID", "ES_DNI": "DNI", "ES_NIE": "NIE", "IT_FISCAL_CODE": "FISCAL",
+        "FR_NIR": "NIR", "CH_AHV": "AHV", "NL_BSN": "BSN", "PASSPORT_MRZ": "MRZ",
+        "TRAVEL_DOCUMENT_NUMBER": "DOCUMENT", "IP_ADDRESS": "IPADDR", "MAC_ADDRESS": "MACADDR",
+        "IBAN": "IBAN", "PAYMENT_CARD": "CARD", "MEDICAL_RECORD_NUMBER": "MRN",
+        "HEALTH_INSURANCE_NUMBER": "HIN", "DIAGNOSIS_CODE": "ICD", "PRIVATE_KEY": "KEY",
+        "JWT": "JWT", "PASSWORD": "PSWD", "URL_PASSWORD": "URL", "AWS_ACCESS_KEY": "KEY",
+        "AWS_SECRET_KEY": "KEY", "GCP_API_KEY": "KEY", "AZURE_KEY": "KEY",
+        "GITHUB_TOKEN": "TOKEN", "GITLAB_TOKEN": "TOKEN", "SLACK_TOKEN": "TOKEN",
+        "STRIPE_KEY": "KEY", "OPENAI_API_KEY": "KEY", "ANTHROPIC_API_KEY": "KEY",
+        "HUGGING_FACE_TOKEN": "TOKEN", "NPM_TOKEN": "TOKEN", "PYPI_TOKEN": "TOKEN",
+        "SLUICE_API_KEY": "KEY", "VENDOR_API_KEY": "KEY", "SOURCE_CODE": "CODE",
+    }
+)  # fmt: skip
+# A project's own class shows none of its name: a list called `layoffs` says too much.
+_OTHER_KIND = "TERM"
+
+# Anything that has the form, whoever made it.
+FORM = re.compile(f"{PLACEHOLDER_MARK}[A-Z]{{2,12}}(?:{_GROUP}){{{_PLACEHOLDER_GROUPS}}}")
+_PLACE = re.compile(f"[{PLACEHOLDER_MARK}{PLACEHOLDER_MARK.lower()}{HASH_MARK}](?=[A-Za-z]{{11}})")
+
+
+class Place(NamedTuple):
+    """A known word in a text: where it stands, and the word as it was made."""
+
+    start: int
+    end: int
+    word: str
+
+
+def kind_of(data_class: str) -> str:
+    """What a placeholder says of its value's class, in capital letters."""
+    return _KINDS.get(data_class, _OTHER_KIND)
+
+
+def placeholder(key: bytes, data_class: str, value: str, *, attempt: int = 0) -> str:
+    """The restorable word for a value; `attempt` gives others, should the first be taken."""
+    code = _code(key, f"p{attempt}\0{data_class}\0{value}", _PLACEHOLDER_GROUPS)
+    return f"{PLACEHOLDER_MARK}{kind_of(data_class)}{code}"
+
+
+def keyed_hash(key: bytes, data_class: str, canonical: str) -> str:
+    """The word for a value that is never restored, only compared."""
+    code = _code(key, f"h\0{data_class}\0{canonical}", _HASH_GROUPS)
+    return f"{HASH_MARK}{kind_of(data_class)}{code}"
+
+
+def _code(key: bytes, message: str, groups: int) -> str:
+    digest = hmac.digest(key, message.encode("utf-8", "surrogatepass"), "sha256")
+    code = ""
+    for place in range(0, 2 * groups, 2):
+        bits = digest[place] << 8 | digest[place + 1]
+        code += _SYLLABLES[bits >> 10] + _SYLLABLES[bits >> 4 & 63] + _CONSONANTS[bits & 15]
+    return code
+
+
+def places(text: str, words: Mapping[str, str], start: int = 0) -> Iterator[Place]:
+    """Where known words stand in a text, from `start` on, left to right, the longest first.
+
+    `words` maps each word in lower case to the word. Case does not count.
+    """
+    lengths = sorted({len(word) for word in words}, reverse=True)
+    position = start
+    while (match := _PLACE.search(text, position)) is not None:
+        begin = match.start()
+        position = begin + 1
+        for length in lengths:
+            word = words.get(text[begin : begin + length].lower())
+            if word is not None:
+                position = begin + length
+                yield Place(begin, position, word)
+                break
