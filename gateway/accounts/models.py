@@ -55,6 +55,9 @@ class Organisation(models.Model):
     name = models.CharField(max_length=200, default="Sluice")
     egress_stopped = models.BooleanField(default=False)
     second_person_for_widening = models.BooleanField(default=False)
+    # Whether every publication of such a policy takes a second person, widening or not.
+    second_person_for_organisation_policy = models.BooleanField(default=False)
+    second_person_for_project_policies = models.BooleanField(default=False)
     # SHA-256 (hex) of the configuration file applied last, so that a restart with the same file
     # does not undo what an admin narrowed since.
     config_digest = models.CharField(max_length=64, blank=True, default="")

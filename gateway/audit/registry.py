@@ -46,9 +46,27 @@ class EventType(StrEnum):
     GRANT_ADDED = "grant.added"
     GRANT_REMOVED = "grant.removed"
     POLICY_PUBLISHED = "policy.published"
+    POLICY_DRAFT_SAVED = "policy_draft.saved"
+    POLICY_DRAFT_DISCARDED = "policy_draft.discarded"
+    PUBLICATION_REQUESTED = "publication.requested"
+    PUBLICATION_REJECTED = "publication.rejected"
+    PUBLICATION_WITHDRAWN = "publication.withdrawn"
+    EXCEPTION_CREATED = "exception.created"
+    EXCEPTION_ENDED = "exception.ended"
+    APPROVAL_REQUESTED = "approval.requested"
+    APPROVAL_GRANTED = "approval.granted"
+    APPROVAL_REFUSED = "approval.refused"
+    SHADOW_STARTED = "shadow.started"
+    SHADOW_ENDED = "shadow.ended"
     CONFIG_APPLIED = "config.applied"
     EGRESS_STOPPED = "egress.stopped"
     EGRESS_RESUMED = "egress.resumed"
+    FILE_CREATED = "file.created"
+    FILE_DOWNLOADED = "file.downloaded"
+    FILE_DELETED = "file.deleted"
+    BATCH_CREATED = "batch.created"
+    BATCH_CANCELLED = "batch.cancelled"
+    BATCH_FINISHED = "batch.finished"
     AUDIT_EXPORTED = "audit.exported"
     WRITER_DIED = "writer.died"
     JOURNAL_BROKEN = "journal.broken"
@@ -143,13 +161,67 @@ EVENTS: dict[EventType, EventSpec] = {
     EventType.GRANT_ADDED: _spec("A project may use a deployment.", "deployment"),
     EventType.GRANT_REMOVED: _spec("A project may no longer use a deployment.", "deployment"),
     EventType.POLICY_PUBLISHED: _spec(
-        "A policy revision took effect.", "kind", "revision", "previous", "rules", "widens"
+        "A policy revision took effect.",
+        *("kind", "revision", "number", "previous", "rules", "widens", "reason", "approved_by"),
     ),
+    EventType.POLICY_DRAFT_SAVED: _spec("A policy's draft was saved.", "version", "hash", "base"),
+    EventType.POLICY_DRAFT_DISCARDED: _spec("A policy's draft was thrown away.", "version"),
+    EventType.PUBLICATION_REQUESTED: _spec(
+        "A policy waits for a second person before it takes effect.",
+        *("revision", "previous", "widens", "reason"),
+    ),
+    EventType.PUBLICATION_REJECTED: _spec(
+        "A second person refused a policy.", "revision", "author", "note"
+    ),
+    EventType.PUBLICATION_WITHDRAWN: _spec("A policy that waited was taken back.", "revision"),
+    EventType.EXCEPTION_CREATED: _spec(
+        "Named rules are suspended until a date.",
+        *("name", "rules", "groups", "keys", "aliases", "owner", "ends_at", "reason"),
+    ),
+    EventType.EXCEPTION_ENDED: _spec(
+        "Rules that were suspended hold again.", "name", "rules", "reason"
+    ),
+    EventType.APPROVAL_REQUESTED: _spec(
+        "Somebody asked for an approval of one request.",
+        *("digest", "decision", "rules", "alias", "reason"),
+    ),
+    EventType.APPROVAL_GRANTED: _spec(
+        "One request was approved: its rules are suspended for its digest.",
+        *("digest", "decision", "rules", "asked_by", "expires_at", "note"),
+    ),
+    EventType.APPROVAL_REFUSED: _spec(
+        "An approval of one request was refused.",
+        *("digest", "decision", "rules", "asked_by", "note"),
+    ),
+    EventType.SHADOW_STARTED: _spec(
+        "A policy is decided beside the one in effect, without effect.",
+        *("kind", "source", "revision"),
+    ),
+    EventType.SHADOW_ENDED: _spec("A policy in shadow was taken away.", "source", "revision"),
     EventType.CONFIG_APPLIED: _spec(
         "A configuration file was applied.", "file_digest", "created", "changed", "removed"
     ),
     EventType.EGRESS_STOPPED: _spec("Everything that leaves on_prem was stopped.", "reason"),
     EventType.EGRESS_RESUMED: _spec("What may leave on_prem leaves again.", "reason"),
+    EventType.FILE_CREATED: _spec(
+        "A file was uploaded or written.", "purpose", "bytes", "declared"
+    ),
+    EventType.FILE_DOWNLOADED: _spec(
+        "A file's text was handed out.",
+        *("purpose", "bytes", "key", "sensitivity", "categories"),
+    ),
+    EventType.FILE_DELETED: _spec(
+        "A file and its bytes were deleted.", "purpose", "bytes", "reason"
+    ),
+    EventType.BATCH_CREATED: _spec(
+        "A batch was asked for.", "endpoint", "input_file", "key", "window", "declared"
+    ),
+    EventType.BATCH_CANCELLED: _spec("A batch is to stop.", "reason"),
+    EventType.BATCH_FINISHED: _spec(
+        "A batch came to its end.",
+        *("status", "total", "completed", "failed", "sensitivity", "categories"),
+        *("output_file", "error_file"),
+    ),
     EventType.AUDIT_EXPORTED: _spec(
         "Audit records were exported.", "format", "kind", "since", "until", "project"
     ),

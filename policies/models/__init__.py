@@ -1,6 +1,21 @@
 """Tables of the policies: what took effect, what is being worked on, what is suspended."""
 
+from policies.models.drafts import PendingPublication, PolicyDraft, PublicationState
+from policies.models.exceptions import Approval, ApprovalState, RuleException
 from policies.models.revisions import Immutable, Policy, PolicyRevision
+from policies.models.shadows import Shadow
 from policies.models.word_lists import WordList
 
-__all__ = ["Immutable", "Policy", "PolicyRevision", "WordList"]
+__all__ = [
+    "Approval",
+    "ApprovalState",
+    "Immutable",
+    "PendingPublication",
+    "Policy",
+    "PolicyDraft",
+    "PolicyRevision",
+    "PublicationState",
+    "RuleException",
+    "Shadow",
+    "WordList",
+]

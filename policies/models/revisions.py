@@ -62,6 +62,8 @@ class PolicyRevision(models.Model):
     document = models.JSONField()
     hash = models.CharField(max_length=64)
     author = models.CharField(max_length=200)  # "user:<uuid>" or "system:<part>"
+    # Who else agreed, where the organisation asks for it.
+    approved_by = models.CharField(max_length=200, blank=True, default="")
     reason = models.CharField(max_length=500, blank=True, default="")
     created_at = models.DateTimeField(default=timezone.now)
     published_at = models.DateTimeField(default=timezone.now)

@@ -11,7 +11,7 @@ from gateway.accounts.acting import Acting
 from gateway.accounts.changes import changing, record_change
 from gateway.accounts.models import APIKey, Group, Organisation, User, normalise_email
 from gateway.accounts.roles import OrganisationRole
-from gateway.accounts.services.second_person import require_second_person
+from gateway.accounts.services.second_person import require_another
 from gateway.audit.registry import EventType
 
 
@@ -155,6 +155,8 @@ def change_organisation(
     by: Acting,
     name: str | None = None,
     second_person_for_widening: bool | None = None,
+    second_person_for_organisation_policy: bool | None = None,
+    second_person_for_project_policies: bool | None = None,
     approved_by: User | None = None,
 ) -> Organisation:
     """Change the organisation's settings; None leaves one as it is.
@@ -162,7 +164,12 @@ def change_organisation(
     It takes a second person to do without the second person. Raises SecondPersonNeeded.
     """
     require_admin(by)
-    wanted = {"name": name, "second_person_for_widening": second_person_for_widening}
+    switches = {
+        "second_person_for_widening": second_person_for_widening,
+        "second_person_for_organisation_policy": second_person_for_organisation_policy,
+        "second_person_for_project_policies": second_person_for_project_policies,
+    }
+    wanted = {"name": name, **switches}
     with changing():
         organisation = Organisation.load()
         changed = {
@@ -172,8 +179,8 @@ def change_organisation(
         }
         if not changed:
             return organisation
-        if changed.get("second_person_for_widening") is False:
-            require_second_person(by, approved_by)
+        if any(changed.get(switch) is False for switch in switches):
+            require_another(by, approved_by, "Doing without a second person")
         before = [f"{field}={getattr(organisation, field)}" for field in changed]
         for field, value in changed.items():
             setattr(organisation, field, value)

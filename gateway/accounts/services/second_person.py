@@ -14,15 +14,27 @@ class SecondPersonNeeded(Exception):
 def require_second_person(by: Acting, approved_by: User | None) -> None:
     """Raises SecondPersonNeeded unless the organisation does not ask for a second person or
     `approved_by` is one: an active admin or approver who is not `by`."""
-    if not Organisation.load().second_person_for_widening:
-        return
-    if (
-        approved_by is None
-        or approved_by == by
-        or not approved_by.is_active
-        or approved_by.organisation_role not in _APPROVERS
-    ):
+    if Organisation.load().second_person_for_widening and not is_second_person(by, approved_by):
         raise SecondPersonNeeded(
             "This widens what may be sent, and the organisation asks for a second person: "
             "another admin or approver must agree to it."
         )
+
+
+def require_another(by: Acting, approved_by: User | None, what: str) -> None:
+    """Raises SecondPersonNeeded unless a second person agreed, whatever the settings say.
+
+    `what` begins the sentence: "Publishing the organisation's policy".
+    """
+    if not is_second_person(by, approved_by):
+        raise SecondPersonNeeded(f"{what} takes a second person: another admin or approver.")
+
+
+def is_second_person(by: Acting, other: User | None) -> bool:
+    """Whether `other` may agree to what `by` does: an active admin or approver, and not `by`."""
+    return (
+        other is not None
+        and other != by
+        and other.is_active
+        and other.organisation_role in _APPROVERS
+    )

@@ -141,15 +141,24 @@ def test_a_new_projects_floor_is_internal_and_it_has_no_member() -> None:
     assert list(projects_of(admin, Role.EDITOR)) == [project]
 
 
-def test_it_takes_a_second_person_to_do_without_one() -> None:
+@pytest.mark.parametrize(
+    "switch",
+    [
+        "second_person_for_widening",
+        "second_person_for_organisation_policy",
+        "second_person_for_project_policies",
+    ],
+)
+def test_it_takes_a_second_person_to_do_without_one(switch: str) -> None:
     admin = person("ada@sluice.example", OrganisationRole.ADMIN)
     other = person("bob@sluice.example", OrganisationRole.APPROVER)
-    change_organisation(by=admin, second_person_for_widening=True)
+    on, off = {switch: True}, {switch: False}
+    change_organisation(by=admin, **on)  # type: ignore[arg-type]  # a switch by its name
     for approver in (None, admin):
         with pytest.raises(SecondPersonNeeded):
-            change_organisation(by=admin, second_person_for_widening=False, approved_by=approver)
-    change_organisation(by=admin, second_person_for_widening=False, approved_by=other)
-    assert not Organisation.load().second_person_for_widening
+            change_organisation(by=admin, **off, approved_by=approver)  # type: ignore[arg-type]
+    change_organisation(by=admin, **off, approved_by=other)  # type: ignore[arg-type]
+    assert not getattr(Organisation.load(), switch)
 
 
 def test_an_owner_raises_the_floor_of_their_project() -> None:
