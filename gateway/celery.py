@@ -20,4 +20,5 @@ app.conf.beat_schedule = {
         "task": "accounts.clear_expired_sessions",
         "schedule": crontab(hour=3, minute=17),
     },
+    "sweep-files": {"task": "files.sweep", "schedule": 60.0},
 }

@@ -114,6 +114,11 @@ CELERY_BROKER_URL = os.environ.get("REDIS_URL") or f"redis+socket://{VALKEY_SOCK
 ON_PREM_NETWORKS = _networks("SLUICE_ON_PREM_NETWORKS", "127.0.0.0/8 ::1/128")
 SNAPSHOT_POLL = timedelta(milliseconds=250)
 JOURNAL_DIR = VAR_DIR / "journal"
+# Signs the heads of the audit; made at the first start.
+AUDIT_KEY_FILE = Path(os.environ.get("SLUICE_AUDIT_KEY") or VAR_DIR / "audit.key").resolve()
+# Where heads are kept, and where events go, outside of this installation's reach.
+AUDIT_ANCHORS = _words("SLUICE_AUDIT_ANCHORS")
+AUDIT_STREAMS = _words("SLUICE_AUDIT_STREAMS")
 MAX_BODY_BYTES = _number("SLUICE_MAX_BODY_BYTES", 20 * 1024 * 1024, at_most=1024**3)
 CONFIG_FILE = Path(os.environ["SLUICE_CONFIG"]) if os.environ.get("SLUICE_CONFIG") else None
 # A long chat is sent whole with each message.
@@ -145,6 +150,7 @@ INSTALLED_APPS = [
     "gateway.usage",
     "policies",
     "gateway.snapshot",
+    "gateway.files",
     "gateway.admin_api",
 ]
 MIDDLEWARE = [
@@ -195,6 +201,32 @@ X_FRAME_OPTIONS = "DENY"
 STATIC_URL = "/static/"
 STATIC_ROOT = VAR_DIR / "static"
 WHITENOISE_USE_FINDERS = True
+
+# --- Stored files: encrypted before they get here ------------------------------------------
+INCOMING_DIR = VAR_DIR / "incoming"
+# An S3 bucket instead of a local directory; needs requirements/s3.txt. Its access is boto3's:
+# AWS_ACCESS_KEY_ID and the like, or the machine's role.
+FILES_BUCKET = os.environ.get("SLUICE_FILES_BUCKET") or None
+_s3_options = {
+    "bucket_name": FILES_BUCKET,
+    "endpoint_url": os.environ.get("SLUICE_FILES_ENDPOINT") or None,
+    "default_acl": None,
+    "file_overwrite": False,
+}
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
+    "files": {"BACKEND": "storages.backends.s3.S3Storage", "OPTIONS": _s3_options}
+    if FILES_BUCKET
+    else {
+        "BACKEND": "django.core.files.storage.FileSystemStorage",
+        "OPTIONS": {
+            "location": VAR_DIR / "files",
+            "file_permissions_mode": 0o600,
+            "directory_permissions_mode": 0o700,
+        },
+    },
+}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 LANGUAGE_CODE = "en"
 TIME_ZONE = "UTC"

@@ -8,6 +8,7 @@
     ├── PolicyDenied              403  `policy_denied`: deployments exist, none may receive this
     ├── NotFound                  404  no such path, model or method's object
     ├── MethodNotAllowed          405
+    ├── FileInUse                 409  something that runs still reads the file
     ├── RateLimited               429  `rate_limited`, with Retry-After
     ├── BudgetExceeded            429  `budget_exceeded`, `x-should-retry: false`
     ├── UpstreamRefused           4xx  the upstream's own word on a bad request, reshaped
@@ -125,6 +126,14 @@ class MethodNotAllowed(GatewayError):
     status = 405
     type = "invalid_request_error"
     code = "method_not_allowed"
+
+
+class FileInUse(GatewayError):
+    """Something that is not finished reads this file."""
+
+    status = 409
+    type = "invalid_request_error"
+    code = "file_in_use"
 
 
 class RateLimited(GatewayError):

@@ -1,0 +1,1 @@
+"""Stored files: uploads and results of a project, encrypted at rest, deleted for real."""

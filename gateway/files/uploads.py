@@ -1,0 +1,198 @@
+"""Files on their way in, and what a project may store.
+
+INVARIANT: text is encrypted before it touches a disk, and nobody sees a file before it is whole.
+"""
+
+from datetime import datetime, timedelta
+
+from django.db import connection, transaction
+from django.db.models import Count, Sum
+from django.utils import timezone
+
+from gateway.accounts.access import require_admin
+from gateway.accounts.acting import Acting, actor_name
+from gateway.accounts.models import Project
+from gateway.audit.registry import EventType
+from gateway.audit.services import record_event
+from gateway.files import blobs
+from gateway.files.encrypted import EncryptedWriter, seal
+from gateway.files.keys import project_key
+from gateway.files.models import (
+    FileLimits,
+    FileState,
+    ProjectKey,
+    Purpose,
+    StoredFile,
+    new_file_id,
+)
+from gateway.files.rows import record, remove
+from gateway.protocol.errors import InvalidRequest, RequestTooLarge
+from policies.engine.labels import Label
+
+MAX_NAME_CHARS = 255
+BATCH_FILES_LIVE = timedelta(days=30)  # as OpenAI keeps them
+LEAST_LIFE_S, LONGEST_LIFE_S = 3600, 30 * 24 * 3600
+
+
+def limits_of(project: Project) -> FileLimits:
+    """The project's limits, the defaults when none were set. One query."""
+    return FileLimits.objects.filter(project=project).first() or FileLimits(project=project)
+
+
+class Upload:
+    """One file on its way in: `write` its text, then `finish`; `discard` on every other path.
+
+    Constant memory. Does I/O and CPU work: not on an event loop.
+    """
+
+    def __init__(self, *, project: Project, actor: str) -> None:
+        self.project = project
+        self.actor = actor
+        self.limits = limits_of(project)
+        self.file_id = new_file_id()
+        self._key = project_key(project)
+        self._path = blobs.incoming_path(self.file_id)
+        self._sink = self._path.open("wb")
+        self._writer = EncryptedWriter(self._sink, key=self._key, file_id=self.file_id)
+
+    @property
+    def size_bytes(self) -> int:
+        """Bytes of text so far."""
+        return self._writer.size_bytes
+
+    def write(self, data: bytes) -> None:
+        """Take more text. Raises RequestTooLarge beyond the project's limit for one file."""
+        if self.size_bytes + len(data) > self.limits.max_file_bytes:
+            raise RequestTooLarge(
+                f"A file of this project may have at most {self.limits.max_file_bytes} bytes."
+            )
+        self._writer.write(data)
+
+    def finish(
+        self,
+        *,
+        name: str,
+        purpose: Purpose,
+        declared: str = "",
+        label: Label | None = None,
+        expires_after_s: int | None = None,
+    ) -> StoredFile:
+        """The stored file, ready. Raises InvalidRequest when the project's store is full."""
+        self._writer.finish()
+        self._sink.close()
+        now = timezone.now()
+        row = StoredFile(
+            id=self.file_id,
+            project=self.project,
+            created_by=self.actor,
+            purpose=purpose,
+            sealed_name=seal(
+                self._key, name[:MAX_NAME_CHARS].encode(errors="replace"), context=self.file_id
+            ),
+            bytes=self.size_bytes,
+            storage_name=f"{self.project.pk}/{self.file_id}",
+            declared=declared,
+            sensitivity=label.sensitivity.word if label else "",
+            categories=sorted(label.categories) if label else [],
+            created_at=now,
+            expires_at=_expiry(now, purpose, expires_after_s, self.limits),
+        )
+        with transaction.atomic():
+            self._require_room()
+            row.save(force_insert=True)
+        try:
+            blobs.hand_over(self._path, row.storage_name)
+            with transaction.atomic():
+                row.state = FileState.READY
+                row.save(update_fields=["state"])
+                record(
+                    EventType.FILE_CREATED,
+                    row,
+                    self.actor,
+                    purpose=row.purpose,
+                    bytes=row.bytes,
+                    declared=declared,
+                )
+        except BaseException:
+            remove(row)
+            raise
+        return row
+
+    def discard(self) -> None:
+        """Leave nothing behind. Harmless after `finish`."""
+        self._sink.close()
+        self._path.unlink(missing_ok=True)
+
+    def _require_room(self) -> None:
+        if connection.features.has_select_for_update:
+            # Uploads of one project take turns, or two would fit where one does.
+            ProjectKey.objects.select_for_update().get(project=self.project)
+        used = StoredFile.objects.filter(project=self.project).aggregate(
+            files=Count("pk"), bytes=Sum("bytes")
+        )
+        if used["files"] >= self.limits.max_files:
+            raise InvalidRequest(
+                f"This project stores {used['files']} files, which is its limit. Delete some.",
+                code="storage_full",
+            )
+        if (used["bytes"] or 0) + self.size_bytes > self.limits.max_bytes:
+            raise InvalidRequest(
+                f"This project may store {self.limits.max_bytes} bytes, and with this file it "
+                "would be more. Delete some.",
+                code="storage_full",
+            )
+
+
+def require_lifetime(seconds: int, param: str) -> None:
+    """Raises InvalidRequest unless OpenAI would take it: from one hour to thirty days."""
+    if not LEAST_LIFE_S <= seconds <= LONGEST_LIFE_S:
+        raise InvalidRequest(
+            f"`seconds` must be from {LEAST_LIFE_S} to {LONGEST_LIFE_S}.", param=param
+        )
+
+
+def _expiry(
+    now: datetime, purpose: Purpose, after_s: int | None, limits: FileLimits
+) -> datetime | None:
+    ends = []
+    if after_s is not None:
+        ends.append(now + timedelta(seconds=after_s))
+    elif purpose in {Purpose.BATCH, Purpose.BATCH_OUTPUT}:
+        ends.append(now + BATCH_FILES_LIVE)
+    if limits.retention_days is not None:
+        ends.append(now + timedelta(days=limits.retention_days))
+    return min(ends, default=None)
+
+
+def set_limits(
+    *,
+    by: Acting,
+    project: Project,
+    max_bytes: int,
+    max_files: int,
+    max_file_bytes: int,
+    retention_days: int | None = None,
+) -> None:
+    """Say what a project may store. Admins only. Files that are there already stay.
+
+    Raises PermissionDenied, ValueError for a limit below 1.
+    """
+    require_admin(by)
+    limits = {"max_bytes": max_bytes, "max_files": max_files, "max_file_bytes": max_file_bytes}
+    if min(*limits.values(), retention_days if retention_days is not None else 1) < 1:
+        raise ValueError("a limit must be at least 1")
+    with transaction.atomic():
+        FileLimits.objects.update_or_create(
+            project=project, defaults={**limits, "retention_days": retention_days}
+        )
+        record_event(
+            actor=actor_name(by),
+            type=EventType.PROJECT_CHANGED,
+            object_type="project",
+            object_id=str(project.pk),
+            project=project.slug,
+            details={
+                "fields": [f"{n}={v}" for n, v in limits.items()]
+                + [f"retention_days={retention_days}"]
+            },
+        )
