@@ -68,6 +68,11 @@ class EventType(StrEnum):
     BATCH_CANCELLED = "batch.cancelled"
     BATCH_FINISHED = "batch.finished"
     AUDIT_EXPORTED = "audit.exported"
+    AUDIT_SEARCHED = "audit.searched"
+    AUDIT_PRUNED = "audit.pruned"
+    RETENTION_CHANGED = "retention.changed"
+    HOLD_PLACED = "hold.placed"
+    HOLD_ENDED = "hold.ended"
     WRITER_DIED = "writer.died"
     JOURNAL_BROKEN = "journal.broken"
 
@@ -225,6 +230,20 @@ EVENTS: dict[EventType, EventSpec] = {
     EventType.AUDIT_EXPORTED: _spec(
         "Audit records were exported.", "format", "kind", "since", "until", "project"
     ),
+    EventType.AUDIT_SEARCHED: _spec(
+        "Somebody looked through audit records, or asked what left the house.",
+        *("project", "since", "until", "conditions", "question"),
+    ),
+    EventType.AUDIT_PRUNED: _spec(
+        "The oldest records of a chain were removed, as a retention rule says.",
+        *("kind", "days", "first_seq", "last_seq", "last_hash", "records", "kept", "kept_records"),
+        "head",
+    ),
+    EventType.RETENTION_CHANGED: _spec(
+        "How long a kind of data is kept changed.", "before_days", "days"
+    ),
+    EventType.HOLD_PLACED: _spec("Records of a project or person are kept for now.", "reason"),
+    EventType.HOLD_ENDED: _spec("A legal hold ended.", "reason"),
     EventType.WRITER_DIED: _spec(
         "A process ended without closing its journal; what it left was loaded.",
         *("role", "host", "pid", "last_seq", "unknown_outcomes"),
