@@ -54,6 +54,9 @@ class OutcomeRecord(msgspec.Struct, frozen=True, kw_only=True, tag_field="t", ta
     first_byte_ms: int | None = None
     duration_ms: int = 0
     bytes_out: int = 0
+    masked: int = 0  # findings replaced in what the deployment that served was sent
+    restored: int = 0  # values put back into its answer
+    unrestored: int = 0  # placeholders that stayed in the answer
 
 
 Record = DecisionRecord | OutcomeRecord

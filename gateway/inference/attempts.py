@@ -25,6 +25,7 @@ from gateway.protocol.errors import (
 from gateway.protocol.forwarding import body_for
 from gateway.protocol.json_tree import encode
 from gateway.protocol.requests import PATHS
+from gateway.protocol.restoring import AnswerRestorer
 from gateway.providers.calls import Answer, Call, Destination, ProviderError
 from policies.engine.facts import Zone
 from policies.engine.permit import Candidate
@@ -135,10 +136,11 @@ class Attempts:
         return destination
 
     async def _exchange(self, candidate: Candidate, destination: Destination) -> Reply:
-        if candidate.masked:
-            # INVARIANT: a masked candidate never gets the raw bytes, and only those exist yet.
-            raise _NextPlease("masking_unavailable")
-        request = self._decided.request
+        try:
+            outgoing = self._decided.outgoing(candidate)
+        except LookupError:
+            raise _NextPlease("masking_unavailable") from None
+        request = outgoing.request
         provider = self._gateway.providers.get(destination.provider)
         if provider is None:
             raise _NextPlease("provider_missing")
@@ -166,6 +168,9 @@ class Attempts:
             trace = self._trace
             trace.deployment, trace.zone = candidate.deployment, candidate.zone.value
             trace.upstream_model = destination.upstream_model
+            trace.masked = candidate.masked
+            if outgoing.minted is not None:
+                trace.restorer = AnswerRestorer(outgoing.minted, self._inbound.principal.restores)
             headers = [
                 *self._headers,
                 (b"content-type", answer.headers.get("content-type", "application/json").encode()),
@@ -189,6 +194,8 @@ class Attempts:
         trace, gateway = self._trace, self._gateway
         trace.first_byte(gateway.monotonic())
         trace.model, trace.usage = read_head(body)
+        if trace.restorer is not None:
+            body = trace.restorer.whole(body)
         trace.bytes_out = len(body)
         trace.attempts[-1][2] = "ok"
         gateway.finish(trace, status=200)

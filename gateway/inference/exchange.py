@@ -5,9 +5,11 @@ from dataclasses import dataclass
 
 from gateway.inference.contracts import Principal, ProjectView, Snapshot
 from gateway.inference.label import Labelled
+from gateway.inference.masking import Outgoing, RequestMasking
+from gateway.inference.shadow import ShadowDecision
 from gateway.protocol.requests import RelayRequest
 from policies.engine.facts import Endpoint, RequestFacts
-from policies.engine.permit import Permit
+from policies.engine.permit import Candidate, Permit
 
 Header = tuple[bytes, bytes]
 
@@ -63,3 +65,26 @@ class Decided:
     permit: Permit
     snapshot: Snapshot
     view: ProjectView
+    shadow: ShadowDecision | None = None  # None: the project has no policy in shadow
+    masking: RequestMasking | None = None
+
+    @property
+    def masking_available(self) -> bool:
+        """Whether the project could mask, as `decide` was told."""
+        return bool(self.view.masking_keys)
+
+    def outgoing(self, candidate: Candidate) -> Outgoing:
+        """What the candidate is sent: the only way to a tree for whoever sends.
+
+        INVARIANT: a candidate with anything to mask gets the body that was masked and scanned
+        again for it, or an error (KeyError, NotMasked); never the body as it came.
+        """
+        if not (candidate.masked or candidate.mask or candidate.modes):
+            return Outgoing(request=self.request)
+        if self.masking is None:
+            raise NotMasked(candidate.deployment)
+        return self.masking.outgoing(candidate)
+
+
+class NotMasked(LookupError):
+    """A candidate must be masked and no masked body exists: a defect of ours."""

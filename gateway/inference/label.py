@@ -4,13 +4,14 @@ A scan that failed or ran out of time is not an error here: it makes the request
 deployment off on_prem is cleared for.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from gateway.inference.contracts import Principal, ProjectView
 from gateway.protocol.errors import InvalidRequest
 from gateway.protocol.requests import RelayRequest
-from gateway.protocol.walk import walk
+from gateway.protocol.walk import Walked, walk
 from policies.classification.findings import Analysis, Finding
 from policies.engine.labels import PUBLIC, Label, Sensitivity, Taxonomy
 
@@ -29,7 +30,7 @@ class Labelled:
     """A label with its grounds. `unmaskable` is the part of it that masking cannot take away.
 
     `findings` point into the walked texts by index (those across two texts are only counted);
-    `opaque` holds the reasons that counted.
+    `opaque` holds the reasons that counted; `texts` what the findings point into.
     """
 
     label: Label
@@ -39,6 +40,32 @@ class Labelled:
     class_labels: Mapping[str, Label]
     findings: tuple[Finding, ...]
     opaque: frozenset[str]
+    texts: Sequence[str] = field(repr=False)
+
+
+class Scanned(NamedTuple):
+    """What one scan of a body says. `across` holds what stands across the border of two text
+    parts; `opaque` the reasons that the policy does not relax."""
+
+    walked: Walked
+    analysis: Analysis
+    across: Analysis
+    opaque: frozenset[str]
+
+
+def scan(request: RelayRequest, view: ProjectView) -> Scanned:
+    """Look for everything in every key and scalar. CPU only, no I/O."""
+    walked = walk(request.tree, payloads=request.payloads)
+    analysis = view.analyser.analyse(walked.texts)
+    across = _across(walked.seams, view) if walked.seams else _NOTHING_FOUND
+    opaque = _NO_REASONS
+    if request.opaque or walked.token_arrays or analysis.opaque or across.opaque:
+        reasons = request.opaque | analysis.opaque | across.opaque
+        if walked.token_arrays:
+            reasons |= {"token_ids"}
+        relax = view.policy.relax
+        opaque = frozenset(reason for reason in reasons if RELAXED_BY.get(reason) not in relax)
+    return Scanned(walked, analysis, across, opaque)
 
 
 def read_declaration(words: str, taxonomy: Taxonomy) -> Label:
@@ -75,8 +102,8 @@ def label_request(
     """
     policy = view.policy
     taxonomy = policy.taxonomy
-    walked = walk(request.tree, payloads=request.payloads)
-    analysis = view.analyser.analyse(walked.texts)
+    scanned = scan(request, view)
+    analysis, across, opaque = scanned.analysis, scanned.across, scanned.opaque
 
     parts = [policy.floor, principal.floor]
     if request.declared:
@@ -86,22 +113,10 @@ def label_request(
         declared = ", ".join([stated.sensitivity.word, *sorted(stated.categories)])
         parts.append(stated)
 
-    across = _NOTHING_FOUND
-    if walked.seams:
-        across = _across(walked.seams, view)
-        # No single text holds these, so they cannot be masked.
-        parts += [Label(categories=frozenset({each.category})) for each in across.findings]
-
-    opaque = _NO_REASONS
-    if request.opaque or walked.token_arrays or analysis.opaque or across.opaque:
-        reasons = request.opaque | analysis.opaque | across.opaque
-        if walked.token_arrays:
-            reasons |= {"token_ids"}
-        opaque = frozenset(
-            reason for reason in reasons if RELAXED_BY.get(reason) not in policy.relax
-        )
-        if opaque:
-            parts.append(taxonomy.worst)
+    # No single text holds these, so they cannot be masked.
+    parts += [Label(categories=frozenset({each.category})) for each in across.findings]
+    if opaque:
+        parts.append(taxonomy.worst)
     unmaskable = taxonomy.join(parts)
 
     if not analysis.findings and not across.findings:
@@ -113,6 +128,7 @@ def label_request(
             class_labels=_NO_LABELS,
             findings=(),
             opaque=opaque,
+            texts=scanned.walked.texts,
         )
     counts: dict[str, int] = {}
     labels: dict[str, Label] = {}
@@ -131,6 +147,7 @@ def label_request(
         class_labels=labels,
         findings=analysis.findings,
         opaque=opaque,
+        texts=scanned.walked.texts,
     )
 
 

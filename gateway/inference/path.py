@@ -21,6 +21,7 @@ from gateway.inference.contracts import (
 )
 from gateway.inference.exchange import Decided, Header, Inbound, Reply
 from gateway.inference.label import Labelled, label_request
+from gateway.inference.masking import RequestMasking
 from gateway.inference.refusals import denied, limited, not_found
 from gateway.inference.surroundings import Surroundings, on_prem_only_reason
 from gateway.inference.trace import CLIENT_CLOSED, Trace, decision_record, rule_names
@@ -115,7 +116,7 @@ class Gateway(Surroundings):
             raise not_found(decided.request.alias, permit)
         if not permit.allowed:
             self._record(inbound, decided, trace, decision="denied", reason="policy_denied")
-            raise denied(decided)
+            raise denied(decided, masking_available=decided.masking_available)
         reserved = self.budget.reserve(
             inbound.principal, estimated_tokens=_estimate(inbound, decided.request)
         )
@@ -174,13 +175,17 @@ def decide_on(
         now=now,
         on_prem_only=on_prem_only,
     )
+    masking = None
+    if labelled.data_classes and view.masking_keys:
+        masking = RequestMasking(request, labelled, view)
     return Decided(
         request=request,
         labelled=labelled,
         facts=facts,
-        permit=decide(view.policy, facts),
+        permit=decide(view.policy, facts, masker=masking),
         snapshot=snapshot,
         view=view,
+        masking=masking,
     )
 
 

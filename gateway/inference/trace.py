@@ -10,6 +10,7 @@ from gateway.inference.label import Labelled
 from gateway.protocol.answers import Usage
 from gateway.protocol.errors import FailClosed
 from gateway.protocol.requests import RelayRequest
+from gateway.protocol.restoring import AnswerRestorer
 from policies.engine.permit import Dropped, Permit, RuleRef
 
 log = logging.getLogger(__name__)
@@ -38,8 +39,10 @@ class Trace:
         "decision_id",
         "deployment",
         "first_byte_ms",
+        "masked",
         "model",
         "reservation",
+        "restorer",
         "upstream_model",
         "usage",
         "zone",
@@ -56,7 +59,9 @@ class Trace:
         self.deployment = ""
         self.zone = ""
         self.first_byte_ms: int | None = None
+        self.masked = 0  # findings replaced in what the deployment that serves was sent
         self.model = ""
+        self.restorer: AnswerRestorer | None = None
         self.reservation: Reservation | None = None
         self.upstream_model = ""  # what the deployment that serves was asked for
         self.usage = _NO_USAGE
@@ -107,6 +112,9 @@ class Trace:
             first_byte_ms=self.first_byte_ms,
             duration_ms=int((now_s - self._started_s) * 1000),
             bytes_out=self.bytes_out,
+            masked=self.masked,
+            restored=self.restorer.restored if self.restorer is not None else 0,
+            unrestored=self.restorer.left if self.restorer is not None else 0,
         )
         try:
             self._journal.append(record)

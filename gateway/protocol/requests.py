@@ -50,7 +50,11 @@ _NONE: frozenset[str] = frozenset()
 
 def read_request(endpoint: Endpoint, body: bytes) -> RelayRequest:
     """Decode and check a body. Raises InvalidRequest with `param`."""
-    tree = decode_object(body)
+    return read_tree(endpoint, decode_object(body))
+
+
+def read_tree(endpoint: Endpoint, tree: dict[str, Any]) -> RelayRequest:
+    """Check a decoded body. Our own declaration is taken out of `tree`. Raises InvalidRequest."""
     alias = tree.get("model")
     if not isinstance(alias, str) or not alias:
         raise InvalidRequest("Name a model: `model` must be a non-empty string.", param="model")

@@ -82,11 +82,31 @@ def _visit(  # noqa: C901, PLR0912 -- one dispatch; a call more per value is wha
             _visit(item, walked, depth + 1)
         if len(node) > 1 and type(node[0]) is dict and "text" in node[0]:
             _seams(node, walked)
-    elif kind is int:
-        walked.texts.append(str(node))
-    elif kind is float:
-        # A card number may arrive as 4111111111111111.0 or 4.111111111111111e15.
-        walked.texts.append(str(int(node)) if node.is_integer() else repr(node))
+    elif kind is int or kind is float:
+        walked.texts.append(number_text(node))
+
+
+def number_text(number: float) -> str:
+    """A number as it is scanned: a card number may arrive as 4111111111111111.0 or as
+    4.111111111111111e15."""
+    if type(number) is float:
+        return str(int(number)) if number.is_integer() else repr(number)
+    return str(number)
+
+
+def is_collected(text: str, payloads: frozenset[int]) -> bool:
+    """Whether `walk` collects a string that is a value."""
+    return bool(text) and text not in _PROTOCOL_WORDS and id(text) not in payloads
+
+
+def is_collected_key(key: str) -> bool:
+    """Whether `walk` collects a string that is a key."""
+    return key not in _PROTOCOL_WORDS
+
+
+def is_plain_word(text: str) -> bool:
+    """Whether it could be the name of a field."""
+    return _PLAIN_WORD.fullmatch(text) is not None
 
 
 def _seams(parts: list[Any], walked: Walked) -> None:
