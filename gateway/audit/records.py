@@ -7,6 +7,15 @@ client is gone. The loader merges the two into one row by `id`.
 import msgspec
 
 
+class ShadowRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """What the project's policy in shadow would have decided."""
+
+    revision: str  # of the compiled policy in shadow
+    outcome: str  # "allowed", "denied", "unknown_alias", "error"
+    deployment: str = ""  # its first candidate
+    rules: list[str] = []  # every rule of it that matched
+
+
 class DecisionRecord(msgspec.Struct, frozen=True, kw_only=True, tag_field="t", tag="decision"):
     """What was decided, and on what grounds. Times are Unix seconds (UTC)."""
 
@@ -36,6 +45,8 @@ class DecisionRecord(msgspec.Struct, frozen=True, kw_only=True, tag_field="t", t
     candidates: list[str] = []  # deployments, in order
     dropped: list[list[str]] = []  # [deployment, zone, reason, rule or ""]
     masked: int = 0
+    suspended_rules: list[str] = []  # matched, and out of effect by an exception or an approval
+    shadow: ShadowRecord | None = None
 
 
 class OutcomeRecord(msgspec.Struct, frozen=True, kw_only=True, tag_field="t", tag="outcome"):

@@ -14,6 +14,7 @@ from gateway.providers.calls import Destination
 from policies.classification.findings import Analysis
 from policies.engine.decide import CompiledPolicy
 from policies.engine.labels import Label
+from policies.engine.suspensions import Suspensions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +71,8 @@ class ProjectView:
     # By deployment; secret, and the same for two deployments of one vendor. Empty: nothing can
     # be masked.
     masking_keys: Mapping[str, bytes] = field(default_factory=dict, repr=False)
+    suspensions: Suspensions | None = None  # None: no exception and no approval
+    shadow: CompiledPolicy | None = None  # decided beside `policy`, without effect
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,6 +11,7 @@ import hashlib
 import itertools
 import os
 import time
+from dataclasses import replace
 from datetime import datetime
 
 from gateway.inference.attempts import Attempts, PermitExpired, attempts_header
@@ -23,6 +24,7 @@ from gateway.inference.exchange import Decided, Header, Inbound, Reply
 from gateway.inference.label import Labelled, label_request
 from gateway.inference.masking import RequestMasking
 from gateway.inference.refusals import denied, limited, not_found
+from gateway.inference.shadow import Remembering, decide_in_shadow
 from gateway.inference.surroundings import Surroundings, on_prem_only_reason
 from gateway.inference.trace import CLIENT_CLOSED, Trace, decision_record, rule_names
 from gateway.protocol.errors import (
@@ -36,6 +38,7 @@ from gateway.protocol.requests import RelayRequest, read_request
 from policies.engine.decide import decide
 from policies.engine.facts import RequestFacts
 from policies.engine.permit import Outcome, Permit
+from policies.engine.suspensions import NOTHING_SUSPENDED, Suspensions
 
 _ids = itertools.count(int.from_bytes(os.urandom(5), "big"))
 _process = os.urandom(5).hex()
@@ -144,6 +147,7 @@ class Gateway(Surroundings):
                 size_bytes=len(inbound.body),
                 decision=decision,
                 reason=reason,
+                shadow=decided.shadow,
             )
         )
 
@@ -166,11 +170,14 @@ def decide_on(
     if view is None:
         raise FailClosed("This project's policy could not be read.", param="policy")
     request = read_request(inbound.endpoint, inbound.body)
+    if view.shadow is not None:
+        view = replace(view, analyser=Remembering(view.analyser))
     labelled = _label(request, view=view, inbound=inbound)
     facts = _facts(
         inbound,
         request,
         labelled,
+        suspensions=view.suspensions,
         decision_id=decision_id,
         now=now,
         on_prem_only=on_prem_only,
@@ -186,6 +193,16 @@ def decide_on(
         snapshot=snapshot,
         view=view,
         masking=masking,
+        shadow=None
+        if view.shadow is None
+        else decide_in_shadow(
+            view.shadow,
+            request=request,
+            view=view,
+            principal=principal,
+            declared=inbound.declared,
+            facts=facts,
+        ),
     )
 
 
@@ -203,18 +220,21 @@ def _label(request: RelayRequest, *, view: ProjectView, inbound: Inbound) -> Lab
         ) from error
 
 
-def _facts(
+def _facts(  # noqa: PLR0913 -- facts have that many sources
     inbound: Inbound,
     request: RelayRequest,
     labelled: Labelled,
     *,
+    suspensions: Suspensions | None,
     decision_id: str,
     now: datetime,
     on_prem_only: str,
 ) -> RequestFacts:
+    principal = inbound.principal
+    digest = hashlib.sha256(inbound.body).hexdigest()
     return RequestFacts(
         decision_id=decision_id,
-        digest=hashlib.sha256(inbound.body).hexdigest(),
+        digest=digest,
         endpoint=inbound.endpoint.value,
         alias=request.alias,
         label=labelled.label,
@@ -222,13 +242,22 @@ def _facts(
         data_classes=labelled.data_classes,
         class_labels=labelled.class_labels,
         now=now,
-        groups=inbound.principal.groups,
-        key=inbound.principal.key_prefix,
+        groups=principal.groups,
+        key=principal.key_prefix,
         size_bytes=len(inbound.body),
         modalities=request.modalities,
         tools=request.tools,
         reach_out=request.reach_out,
         on_prem_only_because=on_prem_only,
+        suspended=NOTHING_SUSPENDED
+        if suspensions is None
+        else suspensions.rules_for(
+            now=now,
+            digest=digest,
+            alias=request.alias,
+            key=principal.key_prefix,
+            groups=principal.groups,
+        ),
     )
 
 

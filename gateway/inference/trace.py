@@ -4,9 +4,15 @@ import logging
 import re
 from collections.abc import Sequence
 
-from gateway.audit.records import DecisionRecord, JournalUnavailable, OutcomeRecord
+from gateway.audit.records import (
+    DecisionRecord,
+    JournalUnavailable,
+    OutcomeRecord,
+    ShadowRecord,
+)
 from gateway.inference.contracts import Journal, Principal, Reservation
 from gateway.inference.label import Labelled
+from gateway.inference.shadow import ShadowDecision
 from gateway.protocol.answers import Usage
 from gateway.protocol.errors import FailClosed
 from gateway.protocol.requests import RelayRequest
@@ -136,6 +142,7 @@ def decision_record(  # noqa: PLR0913 -- a record has that many sources
     size_bytes: int,
     decision: str,
     reason: str = "",
+    shadow: ShadowDecision | None = None,
 ) -> DecisionRecord:
     """The content-free record of a decision."""
     return DecisionRecord(
@@ -165,6 +172,17 @@ def decision_record(  # noqa: PLR0913 -- a record has that many sources
         candidates=[candidate.deployment for candidate in permit.candidates],
         dropped=[_dropped(drop) for drop in permit.dropped],
         masked=permit.candidates[0].masked if permit.candidates else 0,
+        suspended_rules=rule_names(permit.suspended),
+        shadow=None if shadow is None else _in_shadow(shadow),
+    )
+
+
+def _in_shadow(shadow: ShadowDecision) -> ShadowRecord:
+    return ShadowRecord(
+        revision=shadow.revision,
+        outcome=shadow.outcome,
+        deployment=shadow.deployment,
+        rules=list(shadow.rules),
     )
 
 
