@@ -9,6 +9,7 @@ that there is something to fold, unescape or decode.
 import time
 from collections.abc import Callable, Mapping, Sequence
 
+from policies.classification.custom_patterns import CustomMatcher, CustomRecognizer
 from policies.classification.findings import Analysis
 from policies.classification.locate import HAS_HYPERSCAN, TooManyHits
 from policies.classification.plan import shared_locator
@@ -26,19 +27,21 @@ _FAILED = Analysis(opaque=frozenset({"scan_failed"}))
 
 
 class Analyser:
-    """A project's recognizers: the shipped ones and its word lists.
+    """A project's recognizers: the shipped ones, its word lists, and `custom` ones.
 
     `budget_s` (seconds, by `clock`) bounds one `analyse`. `use_hyperscan` None: where installed.
-    Safe to use from several threads. Does no I/O.
+    Of two custom recognizers of one class the last says its category. Safe to use from several
+    threads. Does no I/O. Raises ValueError for a custom recognizer that cannot be compiled.
     """
 
-    __slots__ = ("_budget_s", "_clock", "_locator", "_words", "data_classes")
+    __slots__ = ("_budget_s", "_clock", "_custom", "_locator", "_words", "data_classes")
 
     def __init__(
         self,
         word_lists: Sequence[WordList] = (),
         budget_s: float = DEFAULT_BUDGET_S,
         *,
+        custom: Sequence[CustomRecognizer] = (),
         clock: Callable[[], float] = time.perf_counter,
         use_hyperscan: bool | None = None,
     ) -> None:
@@ -47,9 +50,13 @@ class Analyser:
         self._clock = clock
         self._locator = shared_locator(hyper=hyper)
         self._words = WordMatcher(word_lists, hyper=hyper) if word_lists else None
+        self._custom = CustomMatcher(custom) if custom else None
         self.data_classes: Mapping[str, str] = DATA_CLASSES
         if self._words is not None:
             self.data_classes = self._words.categories
+        if self._custom is not None:
+            # A shipped class keeps its category, whatever is named like it.
+            self.data_classes = {**self.data_classes, **self._custom.categories, **DATA_CLASSES}
 
     def analyse(self, texts: list[str]) -> Analysis:
         """Findings over all texts; `Finding.field` is the index into `texts`.
@@ -74,11 +81,17 @@ class Analyser:
         hits: list[tuple[int, int]] = []
         if ascii_only:
             hits = self._locator.locate(joined.encode("ascii"))
-            if not hits and self._words is None:
+            if not hits and self._words is None and self._custom is None:
                 return _CLEAN
-        scan = Scan(self._locator, self._words, self._clock, started + self._budget_s)
+        scan = Scan(
+            self._locator,
+            self._clock,
+            started + self._budget_s,
+            words=self._words,
+            custom=self._custom,
+        )
         if ascii_only:
             scan.ascii(joined, hits)
         else:
             scan.unicode(joined)
-        return scan.analysis(texts)
+        return scan.analysis(texts, self.data_classes)

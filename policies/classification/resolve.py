@@ -19,6 +19,8 @@ _WEAK = frozenset({"PHONE_NUMBER"})
 # A password that has a vendor's form is that vendor's key.
 _GENERIC_SECRETS = frozenset({"PASSWORD", "VENDOR_API_KEY"})
 _SURE = 0.9
+# What admins define adds to what is found; it never explains a finding away.
+_DEFINED = frozenset({"words", "own"})
 
 
 def resolve(found: Iterable[Found], secrets: frozenset[str]) -> list[Found]:
@@ -30,7 +32,11 @@ def resolve(found: Iterable[Found], secrets: frozenset[str]) -> list[Found]:
     merged = _merge(found)
     if len(merged) < 2:
         return merged
-    strong = [item for item in merged if item.score >= _SURE and item.data_class not in _WEAK]
+    strong = [
+        item
+        for item in merged
+        if item.score >= _SURE and item.data_class not in _WEAK and item.recognizer not in _DEFINED
+    ]
     specific = [
         item
         for item in merged

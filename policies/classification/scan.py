@@ -1,9 +1,10 @@
 """One request's scan: readings, regions, findings, reasons to call it opaque."""
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from policies.classification import encoded
+from policies.classification.custom_patterns import CustomMatcher
 from policies.classification.findings import Analysis, Finding
 from policies.classification.locate import Hits, Locator
 from policies.classification.normalise import Reading, fold, latinise, readings
@@ -30,17 +31,29 @@ class OverBudget(Exception):
 class Scan:
     """The state of one `analyse`: what was found so far, in the joined text."""
 
-    __slots__ = ("_clock", "_deadline", "_found", "_locator", "_opaque", "_seen", "_words")
+    __slots__ = (
+        "_clock",
+        "_custom",
+        "_deadline",
+        "_found",
+        "_locator",
+        "_opaque",
+        "_seen",
+        "_words",
+    )
 
     def __init__(
         self,
         locator: Locator,
-        words: WordMatcher | None,
         clock: Callable[[], float],
         deadline: float,
+        *,
+        words: WordMatcher | None = None,
+        custom: CustomMatcher | None = None,
     ) -> None:
         self._locator = locator
         self._words = words
+        self._custom = custom
         self._clock = clock
         self._deadline = deadline
         self._found: list[Found] = []
@@ -55,8 +68,8 @@ class Scan:
         """Scan any other text."""
         self._read_folded(Reading(joined), _same, 0)
 
-    def analysis(self, texts: Sequence[str]) -> Analysis:
-        """What was found, by text."""
+    def analysis(self, texts: Sequence[str], categories: Mapping[str, str]) -> Analysis:
+        """What was found, by text. `categories`: of each data class."""
         opaque = frozenset(self._opaque)
         if not self._found:
             return Analysis(opaque=opaque)
@@ -65,7 +78,6 @@ class Scan:
         for text in texts:
             starts.append(position)
             position += len(text) + 1
-        categories = DATA_CLASSES if self._words is None else self._words.categories
         findings = []
         for item in resolve(self._found, _SECRETS):
             index = bisect_right(starts, item.start) - 1
@@ -118,6 +130,10 @@ class Scan:
         if self._words is not None:
             for span in self._words.find(text):
                 self._add(span, "words", to_origin)
+        if self._custom is not None:
+            for span in self._custom.find(text, self._check_clock):
+                self._add(span, "own", to_origin)
+            self._check_clock()
         sorted_hits = _Sorted(hits, text)
         first = len(self._found)
         for number, opened in sorted_hits.regions.items():

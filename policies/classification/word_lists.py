@@ -36,7 +36,7 @@ class WordMatcher:
         entries: dict[tuple[str, str], re.Pattern[str]] = {}
         for word_list in lists:
             for word in word_list.words:
-                for variant in _variants(word):
+                for variant in variants(word):
                     entries.setdefault((word_list.data_class, variant), _pattern(variant))
         # Of everything that may be found: the shipped classes and the lists'.
         self.categories: Mapping[str, str] = {
@@ -62,7 +62,7 @@ class WordMatcher:
         return sorted({index for index, _ in hits})
 
 
-def _variants(word: str) -> list[str]:
+def variants(word: str) -> list[str]:
     """The word in composed form, and without its accents (what folding makes of loose ones)."""
     composed = " ".join(unicodedata.normalize("NFKC", word).split())
     bare = "".join(
