@@ -45,6 +45,8 @@ class EventType(StrEnum):
     ALIAS_REMOVED = "alias.removed"
     GRANT_ADDED = "grant.added"
     GRANT_REMOVED = "grant.removed"
+    RECOGNIZER_CHANGED = "recognizer.changed"
+    RECOGNIZER_REMOVED = "recognizer.removed"
     POLICY_PUBLISHED = "policy.published"
     POLICY_DRAFT_SAVED = "policy_draft.saved"
     POLICY_DRAFT_DISCARDED = "policy_draft.discarded"
@@ -165,6 +167,11 @@ EVENTS: dict[EventType, EventSpec] = {
     EventType.ALIAS_REMOVED: _spec("A model alias was removed.", "name"),
     EventType.GRANT_ADDED: _spec("A project may use a deployment.", "deployment"),
     EventType.GRANT_REMOVED: _spec("A project may no longer use a deployment.", "deployment"),
+    EventType.RECOGNIZER_CHANGED: _spec(
+        "A recognizer was defined, or changed.",
+        *("name", "category", "patterns", "context", "checksum", "before"),
+    ),
+    EventType.RECOGNIZER_REMOVED: _spec("A recognizer was removed.", "name", "category"),
     EventType.POLICY_PUBLISHED: _spec(
         "A policy revision took effect.",
         *("kind", "revision", "number", "previous", "rules", "widens", "reason", "approved_by"),

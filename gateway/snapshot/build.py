@@ -24,7 +24,7 @@ from gateway.snapshot.keys import live_keys
 from gateway.snapshot.projects import MakeAnalyser, Projects
 from policies.classification.analyser import Analyser as Recognizers
 from policies.engine.facts import Zone
-from policies.services.views import WordLists
+from policies.services.views import OwnClasses
 
 log = logging.getLogger(__name__)
 
@@ -35,9 +35,9 @@ class KeepsChanging(Exception):
     """The control plane changed during every attempt to read it."""
 
 
-def analyser_for(words: WordLists) -> Analyser:
-    """The recognizers of a project with these word lists. CPU only."""
-    return Recognizers(words)
+def analyser_for(own: OwnClasses) -> Analyser:
+    """The recognizers of a project with these classes of its own. CPU only."""
+    return Recognizers(own.word_lists, custom=own.custom)
 
 
 class Builder:

@@ -13,11 +13,11 @@ from gateway.accounts.models import Project
 from gateway.accounts.services import floor_of
 from gateway.deployments.models import Deployment
 from gateway.inference.contracts import Analyser, ProjectView
-from policies.services.views import Shared, WordLists, read_shared, view_of
+from policies.services.views import OwnClasses, Shared, read_shared, view_of
 
 log = logging.getLogger(__name__)
 
-MakeAnalyser = Callable[[WordLists], Analyser]
+MakeAnalyser = Callable[[OwnClasses], Analyser]
 
 
 class Projects:
@@ -29,12 +29,12 @@ class Projects:
 
     def __init__(self, make_analyser: MakeAnalyser) -> None:
         self._make_analyser = make_analyser
-        self._analysers: dict[WordLists, Analyser] = {}
+        self._analysers: dict[OwnClasses, Analyser] = {}
         self._context: object = None
         self._views: dict[Any, tuple[object, ProjectView]] = {}
 
     def build(self, deployments: Sequence[Deployment]) -> dict[str, ProjectView]:
-        """The views of all projects that can be built, by slug. Eight queries."""
+        """The views of all projects that can be built, by slug. Nine queries."""
         try:
             shared = read_shared(deployments)
         except (ValueError, TypeError, KeyError) as error:
@@ -47,7 +47,7 @@ class Projects:
         if shared.context() != self._context:
             self._context, self._views = shared.context(), {}
         views: dict[str, ProjectView] = {}
-        used: set[WordLists] = set()
+        used: set[OwnClasses] = set()
         for project in Project.objects.filter(archived=False):
             try:
                 views[project.slug] = self._view(project, shared, used)
@@ -61,15 +61,15 @@ class Projects:
         self._analysers = {key: self._analysers[key] for key in used if key in self._analysers}
         return views
 
-    def _view(self, project: Project, shared: Shared, used: set[WordLists]) -> ProjectView:
-        words = shared.word_lists.get(project.pk, ())
-        used.add(words)
+    def _view(self, project: Project, shared: Shared, used: set[OwnClasses]) -> ProjectView:
+        own = shared.own_classes(project)
+        used.add(own)
         inputs = (
             project.slug,
             floor_of(project),
             shared.documents.get(project.pk),
             shared.grants.get(project.pk),
-            words,
+            own,
             project.masking_secret,
         )
         before, view = self._views.get(project.pk, (None, None))
@@ -78,12 +78,12 @@ class Projects:
                 project,
                 shared,
                 document=shared.documents.get(project.pk),
-                analyser=self._analyser(words),
+                analyser=self._analyser(own),
             )
             self._views[project.pk] = (inputs, view)
         return view
 
-    def _analyser(self, words: WordLists) -> Analyser:
-        if words not in self._analysers:
-            self._analysers[words] = self._make_analyser(words)
-        return self._analysers[words]
+    def _analyser(self, own: OwnClasses) -> Analyser:
+        if own not in self._analysers:
+            self._analysers[own] = self._make_analyser(own)
+        return self._analysers[own]

@@ -2,6 +2,7 @@
 
 from policies.models.drafts import PendingPublication, PolicyDraft, PublicationState
 from policies.models.exceptions import Approval, ApprovalState, RuleException
+from policies.models.recognizers import CustomRecognizer
 from policies.models.revisions import Immutable, Policy, PolicyRevision
 from policies.models.shadows import Shadow
 from policies.models.word_lists import WordList
@@ -9,6 +10,7 @@ from policies.models.word_lists import WordList
 __all__ = [
     "Approval",
     "ApprovalState",
+    "CustomRecognizer",
     "Immutable",
     "PendingPublication",
     "Policy",

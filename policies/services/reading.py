@@ -17,39 +17,44 @@ from policies.engine.document import (
     parse_document,
 )
 from policies.engine.labels import Taxonomy
-from policies.models import Policy, PolicyRevision, WordList
+from policies.models import CustomRecognizer, Policy, PolicyRevision, WordList
 
 
 def known_names() -> KnownNames:
-    """Every name that a policy of this installation may use now. Four queries.
+    """Every name that a policy of this installation may use now. Five queries.
 
-    A word list of any project gives its data class: the organisation's rules may name it, too.
+    A word list or recognizer of any project gives its data class: the organisation's rules may
+    name it, too.
     """
     return KnownNames(
         deployments=frozenset(Deployment.objects.values_list("name", flat=True)),
         aliases=frozenset(ModelAlias.objects.values_list("name", flat=True)),
         groups=frozenset(Group.objects.values_list("slug", flat=True)),
         data_classes=DATA_CLASSES.keys()
-        | {row.as_list().data_class for row in WordList.objects.all()},
+        | {row.as_list().data_class for row in WordList.objects.all()}
+        | {row.definition().data_class for row in CustomRecognizer.objects.all()},
     )
 
 
 def only_of_project(known: KnownNames, project: Project) -> KnownNames:
     """The names left when a project writes something new: no deployment that it is not granted,
-    no word list of another. Two queries.
+    no word list or recognizer of another. Three queries.
 
     A policy already in effect is read with all names: a grant that was withdrawn leaves a rule
     without a target, and must not take the project's policy down.
     """
-    foreign = WordList.objects.exclude(project=project)
-    own = {row.as_list().data_class for row in WordList.objects.filter(project=project)}
-    others = {row.as_list().data_class for row in foreign} - own - DATA_CLASSES.keys()
+    own, others = set(DATA_CLASSES), set[str]()
+    for words in WordList.objects.all():
+        (own if words.project_id == project.pk else others).add(words.as_list().data_class)
+    for row in CustomRecognizer.objects.all():
+        common = row.project_id is None or row.project_id == project.pk
+        (own if common else others).add(row.definition().data_class)
     return replace(
         known,
         deployments=frozenset(
             Grant.objects.filter(project=project).values_list("deployment__name", flat=True)
         ),
-        data_classes=frozenset(known.data_classes or ()) - others,
+        data_classes=frozenset(known.data_classes or ()) - (others - own),
     )
 
 

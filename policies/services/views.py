@@ -19,11 +19,13 @@ from gateway.accounts.models import Project
 from gateway.accounts.services import floor_of
 from gateway.deployments.models import AliasTarget, Deployment, Grant, ModelAlias
 from gateway.inference.contracts import Analyser, ModelCard, ProjectView
+from policies.classification.custom_patterns import CustomRecognizer
 from policies.classification.word_lists import WordList
 from policies.engine.decide import CompiledPolicy, compile_policy
 from policies.engine.document import Kind, KnownNames, PolicyDocument
 from policies.engine.facts import DeploymentFacts
 from policies.engine.labels import Label
+from policies.models import CustomRecognizer as RecognizerRow
 from policies.models import Policy
 from policies.models import WordList as WordListRow
 from policies.services.reading import (
@@ -35,7 +37,14 @@ from policies.services.reading import (
 
 log = logging.getLogger(__name__)
 
-WordLists = tuple[WordList, ...]
+
+@dataclass(frozen=True, slots=True)
+class OwnClasses:
+    """What a project's texts are searched for beside the shipped classes. The organisation's
+    recognizers come last: of two for one class, theirs says the category."""
+
+    word_lists: tuple[WordList, ...] = ()
+    custom: tuple[CustomRecognizer, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,12 +57,20 @@ class Shared:
     grants: Mapping[Any, frozenset[str]]
     organisation: PolicyDocument | None
     documents: Mapping[Any, object]
-    word_lists: Mapping[Any, WordLists]
+    word_lists: Mapping[Any, tuple[WordList, ...]]
+    custom: Mapping[Any, tuple[CustomRecognizer, ...]]  # the organisation's under None
     known: KnownNames
 
     def context(self) -> object:
         """What every project's view depends on."""
         return self.facts, self.aliases, self.created, self.organisation, self.known
+
+    def own_classes(self, project: Project) -> OwnClasses:
+        """What a project's analyser is made of, beside what is shipped."""
+        return OwnClasses(
+            self.word_lists.get(project.pk, ()),
+            (*self.custom.get(project.pk, ()), *self.custom.get(None, ())),
+        )
 
 
 def compile_for(project: Project, shared: Shared, document: object | None) -> CompiledPolicy:
@@ -92,7 +109,7 @@ def view_of(
 
 
 def read_shared(deployments: Sequence[Deployment]) -> Shared:
-    """Read what all projects are built from. Seven queries. Raises ValueError for an
+    """Read what all projects are built from. Eight queries. Raises ValueError for an
     organisation's policy that cannot be read."""
     known = known_names()
     aliases: dict[str, list[str]] = {}
@@ -109,6 +126,9 @@ def read_shared(deployments: Sequence[Deployment]) -> Shared:
     word_lists: defaultdict[Any, list[WordList]] = defaultdict(list)
     for row in WordListRow.objects.order_by("project_id", "name"):
         word_lists[row.project_id].append(row.as_list())
+    custom: defaultdict[Any, list[CustomRecognizer]] = defaultdict(list)
+    for recognizer in RecognizerRow.objects.order_by("project_id", "name"):
+        custom[recognizer.project_id].append(recognizer.definition())
     documents: dict[Any, object] = {}
     organisation: PolicyDocument | None = None
     for policy in Policy.objects.filter(current__isnull=False).select_related("current"):
@@ -126,6 +146,7 @@ def read_shared(deployments: Sequence[Deployment]) -> Shared:
         organisation=organisation,
         documents=documents,
         word_lists={project: tuple(lists) for project, lists in word_lists.items()},
+        custom={project: tuple(found) for project, found in custom.items()},
         known=known,
     )
 
