@@ -14,7 +14,7 @@ from django.db import models
 from django.db.models.base import ModelBase
 from typing_extensions import override
 
-from gateway.audit.records import DecisionRecord, OutcomeRecord
+from gateway.audit.records import DecisionRecord, OutcomeRecord, ShadowRecord
 
 _HASH_LENGTH = 64
 _M = TypeVar("_M", bound=models.Model)
@@ -246,6 +246,16 @@ class RequestRecord(AppendOnly):
         return self.decision_record.shadow_rules if self.decision_record else []
 
     @property
+    def suspended_rules(self) -> list[str]:
+        """Rules that matched and were out of effect by an exception or an approval."""
+        return self.decision_record.suspended_rules if self.decision_record else []
+
+    @property
+    def shadow(self) -> ShadowRecord | None:
+        """What the project's policy in shadow would have decided; None without one."""
+        return self.decision_record.shadow if self.decision_record else None
+
+    @property
     def candidates(self) -> list[str]:
         """Deployments of the permit, in order."""
         return self.decision_record.candidates if self.decision_record else []
@@ -259,6 +269,16 @@ class RequestRecord(AppendOnly):
     def attempts(self) -> list[list[str]]:
         """[deployment, zone, "ok" or error code] of each attempt."""
         return self.outcome.attempts if self.outcome else []
+
+    @property
+    def restored(self) -> int:
+        """Masked values that were put back into the answer."""
+        return self.outcome.restored if self.outcome else 0
+
+    @property
+    def unrestored(self) -> int:
+        """Placeholders that the caller got as such."""
+        return self.outcome.unrestored if self.outcome else 0
 
 
 class AuditEvent(AppendOnly):

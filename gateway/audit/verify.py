@@ -2,13 +2,15 @@
 
 Reads only. For each writer: every record's hash from the stored text, its link to the one
 before, no gap, the searchable columns as the text says, the end where the writer's row says.
-What it cannot see by itself: rows cut off at the end together with the writer's position, or a
-chain written anew as a whole; against these stand heads kept elsewhere.
+What the chains do not show by themselves, rows cut off at the end together with the writer's
+position or a chain written anew as a whole, the signed heads show, and heads kept elsewhere show
+it of a log whose heads were signed anew.
 """
 
 import heapq
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from itertools import chain as concatenated
 from operator import itemgetter
 from pathlib import Path
@@ -29,6 +31,8 @@ from gateway.audit.columns import (
     outcome_values,
     text,
 )
+from gateway.audit.continuity import PRUNED, Cut, Dating, cut_fault, note_cut
+from gateway.audit.heads import Heads, Sealed
 from gateway.audit.lease import ID_FILE
 from gateway.audit.models import AuditEvent, OutcomeState, RequestRecord, Writer
 from gateway.audit.pages import in_pages
@@ -45,6 +49,7 @@ _OUTCOME_CHAIN: Final = (
     "outcome_hash",
     "outcome_record",
 )
+_AT: Final = DECISION_COLUMNS.index("at")
 _EVENT: Final = ("at", "actor", "type", "project", "object_type", "object_id", "details")
 _decode_decision = msgspec.json.Decoder(DecisionRecord).decode
 _decode_outcome = msgspec.json.Decoder(OutcomeRecord).decode
@@ -66,11 +71,18 @@ class Break:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """What was walked: chains, records, and the first break of each chain that has one."""
+    """What was walked: chains, records, and the first break of each chain that has one.
+
+    `notes`: what is odd and no break. `unsealed`: records that no head has sealed yet.
+    """
 
     writers: int
     records: int
     breaks: tuple[Break, ...]
+    heads: int = 0
+    sealed_at: datetime | None = None
+    unsealed: int = 0
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +95,7 @@ class _Link:
     record: str
     where: str
     why: str  # found wrong with the columns around it, or empty
+    at: float | None = None  # Unix seconds, of decisions and events
 
     def __lt__(self, other: "_Link") -> bool:
         return self.seq < other.seq
@@ -95,69 +108,136 @@ class _Broken(Exception):
         self.why = why
 
 
-def verify(directory: Path | None) -> Report:
+def verify(directory: Path | None, *, heads: Heads | None = None) -> Report:
     """Verify all chains; `directory` holds the journals not loaded yet (None: database only).
 
+    `heads`: as read before the call; without them the chains are held against themselves alone.
     Many queries, memory bounded by the requests in flight at one time. Raises DatabaseError,
     OSError.
     """
-    breaks: list[Break] = []
-    records = 0
+    sealed = heads or Heads()
+    breaks = [Break(writer="heads", where="signed heads", why=why) for why in sealed.breaks]
+    walked = _Walked(heads=heads, breaks=breaks)
     writers = set(Writer.objects.values_list("pk", flat=True))
     journals = set(chain.list_segments(directory)) if directory else set()
-    for writer in sorted(writers | journals):
-        count, broken = _verify_writer(writer, directory)
-        records += count
-        if broken:
-            breaks.append(Break(writer=writer, where=broken.where, why=broken.why))
+    # The control chain first: it says what was pruned of the others.
+    for writer in sorted(writers | journals, key=lambda id_: (id_ != chain.CONTROL_WRITER, id_)):
+        walked.chain(writer, directory)
+    for writer in sorted(set(sealed.by_chain) - writers - journals):
+        why = sealed.of(writer).ended(seq=0)
+        if why:
+            breaks.append(Break(writer=writer, where="its rows", why=f"they are gone; {why}"))
     if chain.CONTROL_WRITER not in writers and AuditEvent.objects.exists():
         broken_at = Break(writer=chain.CONTROL_WRITER, where="events", why="the chain has no row")
         breaks.append(broken_at)
-    return Report(writers=len(writers | journals), records=records, breaks=tuple(breaks))
+    return Report(
+        writers=len(writers | journals),
+        records=walked.records,
+        breaks=tuple(breaks),
+        heads=sealed.count,
+        sealed_at=sealed.last.at if sealed.last else None,
+        unsealed=walked.unsealed,
+        notes=tuple(walked.notes),
+    )
 
 
-def _verify_writer(writer: str, directory: Path | None) -> tuple[int, _Broken | None]:
-    """How many records hold, and what is the first that does not."""
+class _Walked:
+    """What all walks together found."""
+
+    def __init__(self, *, heads: Heads | None, breaks: list[Break]) -> None:
+        self.heads = heads
+        self.breaks = breaks
+        self.notes: list[str] = []
+        self.records = 0
+        self.unsealed = 0
+        self._cuts: dict[str, Cut] = {}
+
+    def chain(self, writer: str, directory: Path | None) -> None:
+        """Walk one chain."""
+        sealed = self.heads.of(writer) if self.heads else None
+        walk, broken = _verify_writer(writer, directory, sealed, self._cuts)
+        self.records += walk.count
+        self.notes += [f"writer {writer}: {note}" for note in walk.notes]
+        if sealed:
+            self.unsealed += max(0, walk.position.seq - (sealed.last_seq if not broken else 0))
+        if broken:
+            self.breaks.append(Break(writer=writer, where=broken.where, why=broken.why))
+
+
+def _verify_writer(
+    writer: str, directory: Path | None, sealed: Sealed | None, cuts: dict[str, Cut]
+) -> tuple["_Walk", _Broken | None]:
+    """The walk along one chain, and what is the first that does not hold."""
     for attempt in range(_ATTEMPTS):
         row = Writer.objects.prefetch_related("files").filter(pk=writer).first()
-        walk = _Walk(writer, row)
+        walk = _Walk(writer, row, sealed, cuts)
         try:
             walk.database()
             if directory:
                 walk.journal(directory)
+            walk.end()
         except _Broken as broken:
             now = Writer.objects.filter(pk=writer).values_list("last_seq", "ending").first()
             then = (row.last_seq, row.ending) if row else None
             if now != then and attempt < _ATTEMPTS - 1:
                 continue
-            return walk.count, broken
-        return walk.count, None
+            return walk, broken
+        return walk, None
     raise AssertionError("unreachable")
 
 
 class _Walk:
     """One walk along one chain."""
 
-    def __init__(self, writer: str, row: Writer | None) -> None:
+    def __init__(
+        self, writer: str, row: Writer | None, sealed: Sealed | None, cuts: dict[str, Cut]
+    ) -> None:
         self.writer = writer
         self.row = row
         self.count = 0
+        self.notes: list[str] = []
+        self.sealed = sealed or Sealed()
+        self.cuts = cuts
+        self.kept: list[tuple[int, str]] = []
+        self.first = row.first_seq if row else 1
         self.position = Position.start(writer)
-        if row and row.first_seq > 1:
-            self.position = self.position.at(seq=row.first_seq - 1, hash_=row.base_hash)
+        self._judged = sealed is not None
+        self._dating = Dating()
+        if row and self.first > 1:
+            self.position = self.position.at(seq=self.first - 1, hash_=row.base_hash)
+        self._base = self.position
 
     def database(self) -> None:
         """From the chain's first row to where the writer's row says it stands."""
         if self.row is None:
             return
-        links = _events(self.row) if self.writer == chain.CONTROL_WRITER else _requests(self.row)
+        why = self.sealed.begin(seq=self._base.seq, hash_=self._base.hash)
+        if why:
+            raise _Broken(f"record {self._base.seq}", why)
+        links = _requests(self.row)
+        if self.writer == chain.CONTROL_WRITER:
+            links = _events(self.row, self.cuts)
         for link in links:
-            self._step(link)
+            if link.seq < self.first:
+                self._keep(link)
+            else:
+                self._step(link)
         if (self.position.seq, self.position.hash) != (self.row.last_seq, self.row.last_hash):
             raise _Broken(
                 f"record {self.row.last_seq}",
                 f"the rows end at record {self.position.seq}, the writer stands elsewhere",
             )
+
+    def end(self) -> None:
+        """The chain's end, and its beginning, as heads and prune records say they should be."""
+        why = self.sealed.ended(seq=self.position.seq)
+        if why:
+            raise _Broken(f"record {self.position.seq}", why)
+        sealed = self.sealed if self._judged else None
+        cut, base = self.cuts.get(self.writer), self._base.hash
+        why = cut_fault(cut, first=self.first, base=base, kept=self.kept, sealed=sealed)
+        if why:
+            raise _Broken(f"record {self.first}", why)
 
     def journal(self, directory: Path) -> None:
         """On from there, through the lines that are not loaded yet."""
@@ -200,6 +280,38 @@ class _Walk:
             raise _Broken(link.where, why or link.why)
         self.position = self.position.at(seq=link.seq, hash_=link.hash)
         self.count += 1
+        if link.at is not None:
+            self._date(link, link.at)
+        if link.seq == self.sealed.next_seq:
+            self._seal(link)
+
+    def _keep(self, link: _Link) -> None:
+        """A record from before a cut: it stands for itself, and the prune record vouches for it."""
+        try:
+            holds = chain.link(link.prev, link.seq, link.record.encode()) == link.hash
+        except (ValueError, OverflowError):
+            holds = False
+        if not holds or link.why:
+            altered = f"record {link.seq} was altered: its content does not give its hash"
+            raise _Broken(link.where, link.why or altered)
+        self.kept.append((link.seq, link.hash))
+        self.count += 1
+
+    def _date(self, link: _Link, at: float) -> None:
+        why = self._dating.fault(at)
+        if why and self.writer != chain.CONTROL_WRITER:
+            raise _Broken(link.where, why)
+        if why:  # a clock that was set back
+            self.notes.append(f"{link.where}: {why}")
+
+    def _seal(self, link: _Link) -> None:
+        after = self.sealed.points[self.sealed.place].after
+        why = self.sealed.passed(seq=link.seq, hash_=link.hash)
+        if why:
+            raise _Broken(link.where, why)
+        late = self._dating.late(after)
+        if late:
+            self.notes.append(f"up to {link.where}: {late}: loaded late, or back-dated")
 
 
 def _requests(row: Writer) -> Iterator[_Link]:
@@ -236,7 +348,8 @@ def _links(values: tuple[Any, ...], *, last_seq: int) -> Iterator[_Link]:
             why = why or "its outcome's columns say something without a record"
         if (state == OutcomeState.KNOWN) != (outcome_seq is not None):
             why = why or "column outcome_state was changed: it differs from the record"
-        yield _Link(seq, prev, hash_, record, where % seq, why)
+        at = decision_columns[_AT].timestamp() if record else None
+        yield _Link(seq, prev, hash_, record, where % seq, why, at)
     if outcome_seq is not None and outcome_seq <= last_seq:
         why = _outcome_fault(id_, outcome_record, outcome_columns)
         if not record and not why:
@@ -274,11 +387,15 @@ def _difference(names: Iterator[str], expected: tuple[Any, ...], found: tuple[An
     return f"column {wrong[0]} was changed: it differs from the record"
 
 
-def _events(row: Writer) -> Iterator[_Link]:
+def _events(row: Writer, cuts: dict[str, Cut]) -> Iterator[_Link]:
+    """The events in order; notes on its way what they say was pruned."""
     names = ("seq", "prev_hash", "hash", "body", *_EVENT)
     rows = AuditEvent.objects.filter(seq__lte=row.last_seq).values_list(*names)
     for seq, prev, hash_, body, *columns in in_pages(rows, by="seq", key=itemgetter(0)):
-        yield _Link(seq, prev, hash_, body, f"event {seq}", _event_fault(body, tuple(columns)))
+        at, why = columns[0].timestamp(), _event_fault(body, tuple(columns))
+        yield _Link(seq, prev, hash_, body, f"event {seq}", why, at)
+        if columns[2] == PRUNED:
+            note_cut({"type": PRUNED, "object_id": columns[5], "details": columns[6]}, cuts)
 
 
 def _event_fault(body: str, columns: tuple[Any, ...]) -> str:
