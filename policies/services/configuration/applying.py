@@ -36,6 +36,11 @@ from policies.services.configuration.problems import (
     WideningRefused,
 )
 from policies.services.configuration.read import read_configuration
+from policies.services.configuration.recognizers import (
+    Recognizers,
+    plan_recognizers,
+    plan_removals_of_recognizers,
+)
 from policies.services.configuration.steps import Authority, Plan, Step, Verb
 from policies.services.configuration.wanted import Wanted
 from policies.services.publishing import (
@@ -106,8 +111,11 @@ def _steps(present: Wanted, wanted: Wanted, *, prune: bool) -> Iterator[Step]:
     yield from plan_deployments(wanted)
     yield from plan_aliases(present, wanted, zones)
     before = {project.slug: project for project in present.projects}
+    own = _recognizers_of(present, wanted)
+    yield from plan_recognizers("", *own[""])
     for project in wanted.projects:
         yield from plan_project(before.get(project.slug), project, zones, prune=prune)
+        yield from plan_recognizers(project.slug, *own[project.slug])
     known = _future_names(present, wanted)
     policy = wanted.organisation.policy
     yield from plan_policy("", present.organisation.policy, policy, known)
@@ -118,8 +126,22 @@ def _steps(present: Wanted, wanted: Wanted, *, prune: bool) -> Iterator[Step]:
         yield from plan_policy(
             project.slug, had.policy if had is not None else None, project.policy, names
         )
+    if prune:
+        for slug, (had_here, wanted_here) in own.items():
+            yield from plan_removals_of_recognizers(slug, had_here, wanted_here)
     # The switches last: whoever is asked to agree is asked under the rule that held before.
     yield from plan_organisation(present, wanted)
+
+
+def _recognizers_of(
+    present: Wanted, wanted: Wanted
+) -> dict[str, tuple[Recognizers, Recognizers | None]]:
+    """What each owner has and what it shall have; the organisation under the empty name."""
+    before = {project.slug: project.recognizers or {} for project in present.projects}
+    found = {"": (present.organisation.recognizers or {}, wanted.organisation.recognizers)}
+    for project in wanted.projects:
+        found[project.slug] = (before.get(project.slug, {}), project.recognizers)
+    return found
 
 
 def _future_names(present: Wanted, wanted: Wanted) -> KnownNames:

@@ -15,6 +15,7 @@ from gateway.deployments.services.registry import clearance_words
 from gateway.deployments.spec import DeploymentSpec
 from policies.engine.labels import Label
 from policies.services.configuration.present import read_present
+from policies.services.configuration.recognizers import as_data
 from policies.services.configuration.wanted import DeploymentWanted, ProjectWanted, Wanted
 from policies.services.configuration.yaml_reader import Dumper
 
@@ -34,6 +35,7 @@ def as_yaml(present: Wanted, *, without: Iterable[str] = ()) -> str:
             name=organisation.name,
             egress_stopped=organisation.egress_stopped,
             second_person_for_widening=organisation.second_person_for_widening,
+            recognizers=as_data(organisation.recognizers) if organisation.recognizers else None,
             policy=organisation.policy,
         ),
         "groups": [
@@ -68,6 +70,7 @@ def _project(project: ProjectWanted) -> dict[str, Any]:
             name: {"category": words.category, "words": list(words.words)}
             for name, words in (project.word_lists or {}).items()
         },
+        recognizers=as_data(project.recognizers) if project.recognizers else None,
         grants=list(project.grants or ()),
         policy=project.policy,
     )

@@ -8,7 +8,9 @@ from gateway.accounts.roles import Role
 from gateway.accounts.services import floor_of
 from gateway.deployments.models import AliasTarget, Deployment, Grant, ModelAlias
 from gateway.deployments.spec import spec_of
+from policies.classification.custom_patterns import CustomRecognizer
 from policies.engine.labels import DEFAULT_MINIMUMS
+from policies.models import CustomRecognizer as RecognizerRow
 from policies.models import Policy, WordList
 from policies.services.configuration.read import Existing
 from policies.services.configuration.wanted import (
@@ -39,11 +41,15 @@ def read_present() -> Wanted:
     targets = AliasTarget.objects.order_by("alias_id", "position")
     for alias, deployment in targets.values_list("alias__name", "deployment__name"):
         aliases[alias].append(deployment)
+    recognizers: defaultdict[Any, dict[str, CustomRecognizer]] = defaultdict(dict)
+    for row in RecognizerRow.objects.order_by("name"):
+        recognizers[row.project_id][row.name] = row.definition()
     return Wanted(
         organisation=OrganisationWanted(
             name=organisation.name,
             egress_stopped=organisation.egress_stopped,
             second_person_for_widening=organisation.second_person_for_widening,
+            recognizers=recognizers[None],
             policy=policies.get(None),
         ),
         groups={slug: tuple(emails) for slug, emails in groups.items()},
@@ -52,11 +58,13 @@ def read_present() -> Wanted:
             for row in Deployment.objects.filter(proposed=False).order_by("pk")
         ),
         aliases={name: tuple(names) for name, names in aliases.items()},
-        projects=_projects(policies),
+        projects=_projects(policies, recognizers),
     )
 
 
-def _projects(policies: dict[Any, Any]) -> tuple[ProjectWanted, ...]:
+def _projects(
+    policies: dict[Any, Any], recognizers: dict[Any, dict[str, CustomRecognizer]]
+) -> tuple[ProjectWanted, ...]:
     members: defaultdict[Any, dict[str, Role]] = defaultdict(dict)
     rows = Membership.objects.order_by("user__email")
     for project, email, role in rows.values_list("project_id", "user__email", "role"):
@@ -77,6 +85,7 @@ def _projects(policies: dict[Any, Any]) -> tuple[ProjectWanted, ...]:
             floor=floor_of(project),
             members=members[project.pk],
             word_lists=lists[project.pk],
+            recognizers=recognizers[project.pk],
             grants=tuple(grants[project.pk]),
             policy=policies.get(project.pk),
         )
@@ -98,6 +107,10 @@ def existing_names(present: Wanted) -> Existing:
         groups=frozenset(present.groups),
         word_lists={project.slug: tuple(project.word_lists or ()) for project in present.projects},
         grants={project.slug: project.grants or () for project in present.projects},
+        recognizers={
+            "": tuple(present.organisation.recognizers or ()),
+            **{project.slug: tuple(project.recognizers or ()) for project in present.projects},
+        },
         organisation=present.organisation.policy,
         categories=frozenset(categories),
     )

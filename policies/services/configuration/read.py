@@ -26,6 +26,7 @@ from policies.services.configuration.read_deployments import (
     read_deployment,
     unique_words,
 )
+from policies.services.configuration.recognizers import class_of, names_in, read_recognizers
 from policies.services.configuration.wanted import (
     DeploymentWanted,
     Document,
@@ -42,8 +43,8 @@ from policies.services.publishing import (
 )
 
 SECTIONS = ("organisation", "projects", "deployments", "aliases", "groups")
-ORGANISATION = ("name", "egress_stopped", "second_person_for_widening", "policy")
-PROJECT = ("slug", "name", "floor", "members", "word_lists", "grants", "policy")
+ORGANISATION = ("name", "egress_stopped", "second_person_for_widening", "recognizers", "policy")
+PROJECT = ("slug", "name", "floor", "members", "word_lists", "recognizers", "grants", "policy")
 CATEGORY = r"[a-z][a-z0-9_]{0,63}"
 _WORDS_LIMIT = 20_000
 
@@ -56,6 +57,8 @@ class Existing:
     aliases: frozenset[str] = frozenset()
     groups: frozenset[str] = frozenset()
     word_lists: Mapping[str, tuple[str, ...]] | None = None  # project -> names of its lists
+    # Project -> names of its recognizers; the organisation's under the empty name.
+    recognizers: Mapping[str, tuple[str, ...]] | None = None
     grants: Mapping[str, tuple[str, ...]] | None = None  # project -> names of its deployments
     organisation: Document | None = None
     categories: frozenset[str] = frozenset()  # of every policy
@@ -131,12 +134,26 @@ class _Reader:
             if isinstance(entry.value, dict) and isinstance(entry.value.get("word_lists"), dict):
                 lists.update(name for name in entry.value["word_lists"] if isinstance(name, str))
         classes = {WordList(name=name, category="", words=()).data_class for name in lists}
+        for names in (self.existing.recognizers or {}).values():
+            classes.update(class_of(name) for name in names)
+        for entry in [*_quietly(self.sections.get("projects")), self._organisation_entry()]:
+            classes.update(class_of(name) for name in names_in(entry.value))
         return KnownNames(
             deployments=self.existing.deployments | self._names("deployments"),
             aliases=self.existing.aliases | self._names("aliases"),
             groups=self.existing.groups | self._names("groups"),
             data_classes=DATA_CLASSES.keys() | classes,
         )
+
+    def _organisation_entry(self) -> Place:
+        return self.sections.get("organisation", Place({}))
+
+    def _common_classes(self) -> set[str]:
+        """The classes of the organisation's recognizers."""
+        entry = self._organisation_entry().value
+        said = isinstance(entry, dict) and "recognizers" in entry
+        had = (self.existing.recognizers or {}).get("", ())
+        return {class_of(name) for name in (names_in(entry) if said else had)}
 
     # --- sections ------------------------------------------------------------------------
 
@@ -154,6 +171,15 @@ class _Reader:
             name=fields["name"].text() if "name" in fields else None,
             egress_stopped=_flag(fields, "egress_stopped"),
             second_person_for_widening=_flag(fields, "second_person_for_widening"),
+            recognizers=read_recognizers(
+                fields["recognizers"],
+                DEFAULT_MINIMUMS.keys() | {name for name, _ in document.categories}
+                if document is not None
+                else DEFAULT_MINIMUMS.keys(),
+                (),
+            )
+            if "recognizers" in fields
+            else None,
             policy=policy,
         )
         return wanted, document
@@ -215,6 +241,9 @@ class _Reader:
                 had = (self.existing.grants or {}).get(slug, ())
                 names = replace(known, deployments=grants if grants is not None else had)
                 _require_granted(fields["policy"], policy, slug, names)
+            word_lists = (
+                _word_lists(fields["word_lists"], categories) if "word_lists" in fields else None
+            )
             found[slug] = ProjectWanted(
                 slug=slug,
                 name=(fields["name"].text() or "") if "name" in fields else slug,
@@ -222,8 +251,13 @@ class _Reader:
                 if "floor" in fields
                 else Label(Sensitivity.INTERNAL),
                 members=_members(fields["members"]) if "members" in fields else None,
-                word_lists=_word_lists(fields["word_lists"], categories)
-                if "word_lists" in fields
+                word_lists=word_lists,
+                recognizers=read_recognizers(
+                    fields["recognizers"],
+                    categories,
+                    self._common_classes() | {class_of(name) for name in word_lists or ()},
+                )
+                if "recognizers" in fields
                 else None,
                 grants=grants,
                 policy=policy,

@@ -1,7 +1,7 @@
 """A configuration as data: what the file asks for, or what the database has. One shape for both.
 
-None in a field of `OrganisationWanted`, and for members, grants, word lists and policies, means
-that nothing was said: it stays as it is.
+None in a field of `OrganisationWanted`, and for members, grants, word lists, recognizers and
+policies, means that nothing was said: it stays as it is.
 """
 
 from collections.abc import Mapping
@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from gateway.accounts.roles import Role
 from gateway.deployments.spec import DeploymentSpec
+from policies.classification.custom_patterns import CustomRecognizer
 from policies.engine.labels import Label, Sensitivity
 
 Document = Mapping[str, object]
@@ -21,6 +22,7 @@ class OrganisationWanted:
     name: str | None = None
     egress_stopped: bool | None = None
     second_person_for_widening: bool | None = None
+    recognizers: Mapping[str, CustomRecognizer] | None = None  # by name
     policy: Document | None = None
 
 
@@ -41,6 +43,7 @@ class ProjectWanted:
     floor: Label = Label(Sensitivity.INTERNAL)  # noqa: RUF009 -- immutable
     members: Mapping[str, Role] | None = None  # by e-mail address
     word_lists: Mapping[str, WordListWanted] | None = None
+    recognizers: Mapping[str, CustomRecognizer] | None = None
     grants: tuple[str, ...] | None = None
     policy: Document | None = None
 

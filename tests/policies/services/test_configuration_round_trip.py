@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from gateway.accounts.roles import Role
 from gateway.deployments.models import ENDPOINTS
 from gateway.deployments.spec import MODALITIES, DeploymentSpec
+from policies.classification.custom_patterns import CustomRecognizer
 from policies.engine.facts import Clearance, Evidence, Zone
 from policies.engine.labels import DEFAULT_MINIMUMS, Label, Sensitivity
 from policies.services.configuration import Authority, ConfigFile, apply, diff, export
@@ -72,6 +73,28 @@ specs = st.builds(
     idle_timeout_s=seconds,
     enabled=st.booleans(),
 )
+PLAIN = CustomRecognizer(
+    name="ticket",
+    category="code",
+    patterns=(r"\bTK-\d{5}\b",),
+    must_match=("see TK-12345",),
+)
+OWN = (
+    CustomRecognizer(
+        name="badge",
+        category="personal",
+        patterns=(r"\bb\d{7}\b", r"\bc \d{7}\b"),
+        context=("badge: no", "Ausweis"),
+        checksum="luhn",
+        ignore_case=True,
+        score=0.5,
+        must_match=("badge: no B1234566",),
+        must_not_match=("badge: no B1234567", "1"),
+    ),
+    CustomRecognizer(
+        name="matter", category="legal", patterns=(r"\bM\d{6}\b",), must_match=("M123456",)
+    ),
+)
 emails = st.from_regex(r"[a-z]{1,6}@[a-z]{1,6}\.example", fullmatch=True)
 
 
@@ -88,6 +111,7 @@ def configurations(draw: st.DrawFn) -> Wanted:
         category=st.sampled_from(sorted(DEFAULT_MINIMUMS)),
         words=st.lists(texts, unique=True, min_size=1, max_size=4).map(tuple),
     )
+    recognizers = st.fixed_dictionaries({}, optional={item.name: st.just(item) for item in OWN})
     project = st.builds(
         ProjectWanted,
         slug=slugs,
@@ -95,6 +119,7 @@ def configurations(draw: st.DrawFn) -> Wanted:
         floor=labels,
         members=st.dictionaries(emails, st.sampled_from(Role), max_size=2),
         word_lists=st.dictionaries(st.sampled_from(["codenames", "clients"]), lists),
+        recognizers=recognizers.map(lambda found: found or None),
         grants=some,
         policy=st.none(),
     )
@@ -103,6 +128,7 @@ def configurations(draw: st.DrawFn) -> Wanted:
             name=draw(texts),
             egress_stopped=draw(st.booleans()),
             second_person_for_widening=draw(st.booleans()),
+            recognizers={PLAIN.name: PLAIN} if draw(st.booleans()) else None,
         ),
         groups=draw(
             st.dictionaries(slugs, st.lists(emails, unique=True, max_size=2).map(tuple), max_size=2)
