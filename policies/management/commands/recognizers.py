@@ -1,4 +1,6 @@
-"""`manage.py recognizers scan|evaluate`: what the shipped recognizers find, from the shell.
+"""`manage.py recognizers scan|evaluate`: what recognizers find, from the shell.
+
+The shipped ones; with `--project`, also those of that project and of the organisation.
 
 `scan` answers each line of standard input as soon as it has read it. Errors name the line and
 what is wrong with it, never its content.
@@ -15,6 +17,8 @@ from typing import TextIO
 from django.core.management.base import BaseCommand, CommandError
 from typing_extensions import override
 
+from gateway.accounts.models import Project
+from gateway.deployments.models import Deployment
 from policies.classification.analyser import Analyser
 from policies.classification.evaluate import (
     Analyses,
@@ -27,6 +31,7 @@ from policies.classification.evaluate import (
 )
 from policies.classification.findings import Analysis
 from policies.engine.labels import Label, Taxonomy
+from policies.services.views import compile_for, read_shared
 
 BAD_INPUT = 2
 
@@ -78,10 +83,17 @@ def scan_lines(
             yield json.dumps(answer), ""
 
 
-def scan_stream(source: Iterable[str], out: TextIO, err: TextIO) -> int:
+def scan_stream(
+    source: Iterable[str],
+    out: TextIO,
+    err: TextIO,
+    *,
+    analyser: Analyses | None = None,
+    taxonomy: Taxonomy | None = None,
+) -> int:
     """Answer every line of `source`; the exit code is 2 when one of them was bad."""
     code = 0
-    for answer, error in scan_lines(source, Analyser(), Taxonomy()):
+    for answer, error in scan_lines(source, analyser or Analyser(), taxonomy or Taxonomy()):
         if error:
             code = BAD_INPUT
             err.write(error + "\n")
@@ -91,24 +103,47 @@ def scan_stream(source: Iterable[str], out: TextIO, err: TextIO) -> int:
     return code
 
 
-def evaluate_file(path: Path, out: TextIO, err: TextIO) -> int:
+def evaluate_file(path: Path, out: TextIO, err: TextIO, *, analyser: Analyses | None = None) -> int:
     """Evaluate a file of examples; the exit code is 2 when one of its lines was bad."""
     with path.open(encoding="utf-8", errors="replace") as lines:
         examples, errors = read_examples(lines)
     for error in errors:
         err.write(f"{path.name}, {error}\n")
     if examples:
-        out.write(report(evaluate(examples, Analyser(), time.perf_counter)) + "\n")
+        out.write(report(evaluate(examples, analyser or Analyser(), time.perf_counter)) + "\n")
     elif not errors:
         err.write(f"{path.name}: no examples in it\n")
     return BAD_INPUT if errors or not examples else 0
+
+
+def of_project(slug: str) -> tuple[Analyser, Taxonomy]:
+    """A project's analyser and categories, from the database; empty: the shipped ones.
+
+    Raises CommandError.
+    """
+    if not slug:
+        return Analyser(), Taxonomy()
+    project = Project.objects.filter(slug=slug, archived=False).first()
+    if project is None:
+        raise CommandError(f"there is no project {slug!r}", returncode=BAD_INPUT)
+    try:
+        shared = read_shared(list(Deployment.objects.all()))
+        own = shared.own_classes(project)
+        policy = compile_for(project, shared, shared.documents.get(project.pk))
+        return Analyser(own.word_lists, custom=own.custom), policy.taxonomy
+    except ValueError as error:
+        raise CommandError(
+            f"the policy or a recognizer of {slug} cannot be read ({type(error).__name__}): "
+            "publish or save a valid one",
+            returncode=BAD_INPUT,
+        ) from None
 
 
 class Command(BaseCommand):
     """The command."""
 
     help = "Find sensitive data in texts, or measure how well it is found."
-    # Pure functions over text: no database, no other configuration.
+    # Without --project pure functions over text: no database, no other configuration.
     requires_system_checks = ()
     requires_migrations_checks = False
 
@@ -116,7 +151,7 @@ class Command(BaseCommand):
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         """Declare `scan` and `evaluate FILE`."""
         commands = parser.add_subparsers(dest="action", required=True)
-        commands.add_parser(
+        scanned = commands.add_parser(
             "scan",
             help='read JSON Lines {"id", "text"} on standard input, write findings and label',
         )
@@ -131,19 +166,30 @@ class Command(BaseCommand):
             help='a line each: {"text", "findings": [{"class", "start", "end"}]}',
         )
 
+        for command in (scanned, measured):
+            command.add_argument(
+                "--project",
+                default="",
+                metavar="SLUG",
+                help="also with its own word lists and recognizers, and the organisation's",
+            )
+
     @override
     def handle(self, *_args: object, **options: object) -> None:
         """Run one of the two; exits with 2 after bad input."""
+        analyser, taxonomy = of_project(str(options["project"]))
         if options["action"] == "scan":
             # Bytes that are no UTF-8 must not stop the lines after them.
             if hasattr(sys.stdin, "reconfigure"):
                 sys.stdin.reconfigure(encoding="utf-8", errors="replace")
-            code = scan_stream(sys.stdin, sys.stdout, sys.stderr)
+            code = scan_stream(
+                sys.stdin, sys.stdout, sys.stderr, analyser=analyser, taxonomy=taxonomy
+            )
         else:
             path = options["file"]
             assert isinstance(path, Path)  # noqa: S101 argparse made it one
             try:
-                code = evaluate_file(path, sys.stdout, sys.stderr)
+                code = evaluate_file(path, sys.stdout, sys.stderr, analyser=analyser)
             except OSError as error:
                 raise CommandError(f"{path}: {error.strerror}", returncode=BAD_INPUT) from None
         if code:

@@ -1,10 +1,14 @@
 """Recognizers of the organisation and of projects: who may, what is kept, who sees what."""
 
+import io
+import json
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from django.core.exceptions import PermissionDenied
+from django.core.management import CommandError, call_command
 
 from gateway.accounts.models import ControlVersion
 from gateway.audit.models import AuditEvent
@@ -199,3 +203,24 @@ def test_a_row_that_cannot_be_compiled_stops_its_project_and_no_other(world: Wor
     set_recognizer(by=SETUP, project=world.project, recognizer=CUSTOMER)
     RecognizerRow.objects.update(patterns=[r"(a+)+$"])
     assert set(Builder().build().projects) == {"other"}
+
+
+def test_the_command_scans_with_what_a_project_has(
+    world: World,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+) -> None:
+    project_with("other")
+    set_recognizer(by=SETUP, project=world.project, recognizer=CUSTOMER)
+    examples = tmp_path / "examples.jsonl"
+    marked = [{"class": "CUSTOMER_NUMBER", "start": 13, "end": 20}]
+    examples.write_text(json.dumps({"text": TEXT[0], "findings": marked}) + "\n")
+    for slug, found_there in (("research", True), ("other", False)):
+        monkeypatch.setattr("sys.stdin", io.StringIO(json.dumps({"id": 1, "text": TEXT[0]})))
+        call_command("recognizers", "scan", "--project", slug)
+        assert ("CUSTOMER_NUMBER" in capsys.readouterr().out) is found_there
+        call_command("recognizers", "evaluate", "--project", slug, str(examples))
+        assert ("100.0%    100.0%" in capsys.readouterr().out) is found_there
+    with pytest.raises(CommandError, match="there is no project 'nowhere'"):
+        call_command("recognizers", "scan", "--project", "nowhere")
