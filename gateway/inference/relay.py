@@ -12,6 +12,7 @@ from gateway.inference.surroundings import Surroundings
 from gateway.inference.trace import CLIENT_CLOSED, Trace
 from gateway.protocol.answers import EventTooLong, StreamReader, error_event
 from gateway.protocol.errors import NoDeploymentAvailable
+from gateway.protocol.restoring_streams import StreamedAnswer
 from gateway.providers.calls import Answer, ProviderError
 
 _DONE = b"data: [DONE]\n\n"
@@ -34,6 +35,8 @@ class Relay:
         self._answer = answer
         self._chunks = chunks
         self._reader = reader
+        # None: nothing was masked, and the bytes pass as they come.
+        self._restoring = StreamedAnswer(trace.restorer) if trace.restorer is not None else None
         self._first = first
         self._sent = 0
         self._ended = False
@@ -46,6 +49,8 @@ class Relay:
             raise StopAsyncIteration
         if self._first:
             block, self._first = self._first, b""
+            if self._restoring is not None:
+                block = self._restoring.events(block)
         else:
             block = await self._next_block()
         self._sent += len(block)
@@ -57,20 +62,25 @@ class Relay:
             while True:
                 block = reader.feed(await anext(self._chunks))
                 if block:
-                    return block
+                    return block if self._restoring is None else self._restoring.events(block)
         except StopAsyncIteration:
             if not reader.ended_well:
                 return await self._broken("closed_early")
+            rest = self._rest()
             await self._end(200, "upstream_error" if reader.failed else "")
             if not reader.done:
-                return _DONE
+                return rest + _DONE
             raise
         except ProviderError as failure:
             return await self._broken(failure.code)
         except EventTooLong:
             return await self._broken("protocol_error")
 
+    def _rest(self) -> bytes:
+        return self._restoring.rest() if self._restoring is not None else b""
+
     async def _broken(self, error: str) -> bytes:
+        rest = self._rest()
         self._around.router.failed(self._trace.deployment, now_s=self._around.monotonic())
         await self._end(200, error)
         told = NoDeploymentAvailable(
@@ -78,7 +88,7 @@ class Relay:
             "incomplete."
         )
         told.code = "upstream_interrupted"
-        return error_event(told.body())
+        return rest + error_event(told.body())
 
     async def _end(self, status: int, error: str) -> None:
         if self._ended:

@@ -128,7 +128,7 @@ class StreamReader:
 
     def _examine(self, whole: bytes) -> bytes:
         kept: list[bytes] = []
-        for event in _events(whole):
+        for event in split_events(whole):
             if self._keep(event):
                 kept.append(event)
         return b"".join(kept)
@@ -171,7 +171,8 @@ def _last_end(data: bytes) -> int:
     return last
 
 
-def _events(whole: bytes) -> list[bytes]:
+def split_events(whole: bytes) -> list[bytes]:
+    """The events of a block of whole ones, each with its blank line."""
     events: list[bytes] = []
     start = 0
     for match in _END.finditer(whole):

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from gateway.protocol.restores import Restores
-from policies.classification.restoring import Restorer
+from policies.classification.restoring import Restorer, StreamRestorer
 
 TEXTS = ("content", "refusal", "reasoning_content", "reasoning")
 
@@ -43,6 +43,22 @@ class AnswerRestorer:
         """Placeholders that the caller got as such."""
         withheld = self._withheld.restored + self._withheld.left
         return withheld if self._text is self._withheld else withheld + self._text.left
+
+    @property
+    def restores_text(self) -> bool:
+        """Whether the caller gets the values in what the model wrote."""
+        return self._text is not self._withheld
+
+    @property
+    def restores_arguments(self) -> bool:
+        """Whether the caller gets the values in the arguments of tool calls."""
+        return self._arguments is not self._withheld
+
+    def stream(self, *, arguments: bool, in_json_string: bool) -> StreamRestorer:
+        """For one text that comes in pieces; of `arguments`, or of what the model wrote. Where
+        the caller may not have the values it only counts: its text is not to be passed on."""
+        restorer = self._arguments if arguments else self._text
+        return restorer.stream(in_json_string=in_json_string)
 
     def whole(self, body: bytes) -> bytes:
         """A complete answer; the same bytes when there is nothing to put back."""

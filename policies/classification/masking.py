@@ -7,16 +7,24 @@ INVARIANT: a replaced value longer than three characters stands in the result on
 stood outside the replaced spans.
 """
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import NamedTuple
 
-from policies.classification.partial import canonical, partly
-from policies.classification.placeholders import keyed_hash, placeholder, places
+from policies.classification.partial import REMOVED, canonical, partly
+from policies.classification.placeholders import FORM, Words, keyed_hash, placeholder
 
 STRICTNESS: Mapping[str, int] = MappingProxyType(
     {"partial": 0, "hash": 1, "placeholder": 2, "remove": 3}
 )
+KEY_BYTES = 32
+# Shorter values are parts of words everywhere.
+_TELLING = 4
+
+# After a credential in front of its host; a word there would read as the name in an address.
+_HOST = re.compile(r"@[^\s/?#\"'<>@\x1e]*")
+_CLOSING = " \n\r\t.,;:!?)]}"
 
 
 class Replacement(NamedTuple):
@@ -37,16 +45,17 @@ class Masking:
     `key`: 32 secret bytes of that project and vendor; the same key gives the same words.
     """
 
-    __slots__ = ("_count", "_key", "_minted", "_own", "_words")
+    __slots__ = ("_count", "_key", "_minted", "_own", "_taken", "_words")
 
     def __init__(self, key: bytes) -> None:
-        if len(key) < 32:
-            raise ValueError("A masking key has at least 32 bytes.")
+        if len(key) < KEY_BYTES:
+            raise ValueError(f"A masking key has at least {KEY_BYTES} bytes.")
         self._key = key
         self._minted: dict[str, str] = {}
-        self._words: dict[tuple[str, str], str] = {}
-        # Every placeholder and hash made here, by its lower-case form.
-        self._own: dict[str, str] = {}
+        # (class, value, mode) -> its word.
+        self._words: dict[tuple[str, str, str], str] = {}
+        self._own = Words()
+        self._taken: set[str] = set()
         self._count = 0
 
     @property
@@ -59,68 +68,101 @@ class Masking:
         """How many spans were replaced, overlapping ones counted once."""
         return self._count
 
+    def reserve(self, text: str) -> None:
+        """Never mint a word that the request itself holds: what stands in `text` in the form of
+        a placeholder is not ours. Call it for every text before the first `apply`."""
+        self._taken.update(FORM.findall(text))
+
     def apply(self, text: str, replacements: Sequence[Replacement]) -> str:
         """The text with every span replaced.
 
         Any order. Spans that overlap become one, with the strictest mode among them. Raises
-        ValueError for a mode it does not know and for a span outside the text.
+        ValueError for an unknown mode, for a span outside the text, and where a value would
+        stay readable all the same.
         """
-        pieces: list[str] = []
+        if not replacements:
+            return text
+        self.reserve(text)
+        spans = merged(replacements)
+        if spans[0].start < 0 or spans[-1].end > len(text):
+            raise ValueError("A replacement lies outside its text.")
+        outside: list[str] = []
+        words: list[str] = []
+        values: set[str] = set()
         copied = 0
-        for start, end, data_class, mode in merged(replacements):
-            if start < 0 or end > len(text):
-                raise ValueError("A replacement lies outside its text.")
-            pieces += (text[copied:start], self._replaced(text[start:end], data_class, mode))
-            copied = end
-            self._count += 1
-        pieces.append(text[copied:])
-        return "".join(pieces)
+        for start, end, data_class, mode in spans:
+            stop = end
+            if text[end : end + 1] == "@" and mode in {"placeholder", "hash"}:
+                stop = self._past_host(text, end, spans)
+            value = text[start:stop]
+            outside.append(text[copied:start])
+            words.append(self._word(value, data_class, mode))
+            copied = stop
+            if end - start >= _TELLING:
+                values.add(text[start:end])
+        outside.append(text[copied:])
+        self._count += len(spans)
+        result = _joined(outside, words)
+        if _stays(values, result, outside):
+            # Two halves of it met where something was taken out.
+            result = _joined(outside, [word or REMOVED for word in words])
+            if _stays(values, result, outside):
+                raise ValueError("A value would still be readable after masking.")
+        return result
 
     def covers(self, text: str, start: int, end: int) -> bool:
         """Whether [start, end) of a masked text lies wholly inside words made here."""
         reached = start
-        for place in places(text, self._own):
-            if place.start <= reached < place.end:
+        for place in self._own.places(text):
+            if place.start <= reached < place.end and place.word == text[place.start : place.end]:
                 reached = place.end
-            if reached >= end:
-                return True
-        return False
+            if reached >= end or place.start > reached:
+                break
+        return reached >= end
 
-    def _replaced(self, value: str, data_class: str, mode: str) -> str:
-        if mode == "placeholder":
-            return self._placeholder(value, data_class)
-        if mode == "hash":
-            word = keyed_hash(self._key, data_class, canonical(data_class, value))
-            self._own[word.lower()] = word
-            return word
+    def _past_host(self, text: str, end: int, spans: list[Replacement]) -> int:
+        host = _HOST.match(text, end)
+        stop = host.end() if host is not None else end
+        # Another span's part of it stays that span's.
+        return min([stop, *[span.start for span in spans if span.start >= end]])
+
+    def _word(self, value: str, data_class: str, mode: str) -> str:
+        if mode == "remove":
+            return ""
         if mode == "partial":
             return partly(data_class, value)
-        return ""
+        known = self._words.get((data_class, value, mode))
+        if known is None:
+            if mode == "hash":
+                known = keyed_hash(self._key, data_class, canonical(data_class, value))
+            else:
+                known = self._mint(data_class, value)
+            self._words[data_class, value, mode] = known
+            self._own.add(known)
+        return known
 
-    def _placeholder(self, value: str, data_class: str) -> str:
-        known = self._words.get((data_class, value))
-        if known is not None:
-            return known
+    def _mint(self, data_class: str, value: str) -> str:
         attempt = 0
         while True:
             word = placeholder(self._key, data_class, value, attempt=attempt)
-            if word not in self._minted:
-                break
+            repeats = len(value) >= _TELLING and value in word
+            if word not in self._minted and word not in self._taken and not repeats:
+                self._minted[word] = value
+                return word
             attempt += 1
-        self._words[data_class, value] = word
-        self._minted[word] = value
-        self._own[word.lower()] = word
-        return word
 
 
 def merged(replacements: Iterable[Replacement]) -> list[Replacement]:
     """In order of their places, overlapping ones as one: the union of the spans, with the
-    strictest mode and its class."""
+    strictest mode and its class. Empty spans are left out. Raises ValueError for a mode that it
+    does not know."""
     result: list[Replacement] = []
     for item in sorted(replacements):
         if item.mode not in STRICTNESS:
             raise ValueError(f"{item.mode!r} is no mode of masking.")
         last = result[-1] if result else None
+        if item.end <= item.start:
+            continue
         if last is None or item.start >= last.end:
             result.append(item)
             continue
@@ -129,3 +171,30 @@ def merged(replacements: Iterable[Replacement]) -> list[Replacement]:
             last.start, max(last.end, item.end), strictest.data_class, strictest.mode
         )
     return result
+
+
+def _joined(outside: Sequence[str], words: Sequence[str]) -> str:
+    """What stood outside the spans with the words between. Of the two spaces around something
+    taken out one goes, too; where it stood between two words they are kept apart."""
+    result = outside[0]
+    pieces: list[str] = []
+    for word, following in zip(words, outside[1:], strict=True):
+        if word:
+            pieces += (result, word)
+            result = following
+            continue
+        result = result or (pieces.pop() if pieces else "")
+        if result.endswith(" ") and (not following or following[0] in _CLOSING):
+            result = result[:-1] + following
+        elif not result and not pieces and following.startswith(" "):
+            result = following[1:]
+        elif result[-1:].isalnum() and following[:1].isalnum():
+            result = f"{result} {following}"
+        else:
+            result += following
+    pieces.append(result)
+    return "".join(pieces)
+
+
+def _stays(values: Iterable[str], result: str, outside: Sequence[str]) -> bool:
+    return any(value in result and not any(value in piece for piece in outside) for value in values)

@@ -10,7 +10,7 @@ URLs and HTML give a meaning to, and what fields such as a message's `name` refu
 
 import hmac
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -47,10 +47,14 @@ _KINDS: Mapping[str, str] = MappingProxyType(
 )  # fmt: skip
 # A project's own class shows none of its name: a list called `layoffs` says too much.
 _OTHER_KIND = "TERM"
+_ANOTHER_KIND = "ITEM"
 
 # Anything that has the form, whoever made it.
-FORM = re.compile(f"{PLACEHOLDER_MARK}[A-Z]{{2,12}}(?:{_GROUP}){{{_PLACEHOLDER_GROUPS}}}")
-_PLACE = re.compile(f"[{PLACEHOLDER_MARK}{PLACEHOLDER_MARK.lower()}{HASH_MARK}](?=[A-Za-z]{{11}})")
+_LONGEST_KIND = 12
+FORM = re.compile(
+    f"{PLACEHOLDER_MARK}[A-Z]{{2,{_LONGEST_KIND}}}(?:{_GROUP}){{{_PLACEHOLDER_GROUPS}}}"
+)
+LONGEST_FORM = 1 + _LONGEST_KIND + 5 * _HASH_GROUPS
 
 
 class Place(NamedTuple):
@@ -61,6 +65,63 @@ class Place(NamedTuple):
     word: str
 
 
+class Words:
+    """Words to be found in texts, whatever their case.
+
+    Where several begin at one place the longest counts, and none begins within another.
+    """
+
+    __slots__ = ("_lengths", "_longest", "_words")
+
+    def __init__(self, words: Iterable[str] = ()) -> None:
+        self._words: dict[str, str] = {}
+        self._lengths: list[int] = []
+        self._longest = 0
+        for word in words:
+            self.add(word)
+
+    def add(self, word: str) -> None:
+        """A word from now on; it begins with one of the marks."""
+        self._words[word.lower()] = word
+        if len(word) not in self._lengths:
+            self._lengths.append(len(word))
+            self._lengths.sort(reverse=True)
+            self._longest = self._lengths[0]
+
+    def at(self, text: str, start: int) -> int:
+        """The length of the word that begins at `start`, or 0."""
+        for length in self._lengths:
+            if text[start : start + length].lower() in self._words:
+                return length
+        return 0
+
+    def may_begin(self, text: str) -> bool:
+        """Whether more text could make the whole of this the beginning of a longer word."""
+        length = len(text)
+        if length >= self._longest:
+            return False
+        text = text.lower()
+        return any(word.startswith(text) and len(word) > length for word in self._words)
+
+    def ends(self, text: str) -> bool:
+        """Whether one of the words is the end of this."""
+        text = text.lower()
+        return any(text.endswith(word) for word in self._words)
+
+    def places(self, text: str) -> Iterator[Place]:
+        """Where words stand, from left to right."""
+        position = 0
+        while (match := _MARKS.search(text, position)) is not None:
+            start = match.start()
+            length = self.at(text, start)
+            position = start + (length or 1)
+            if length:
+                yield Place(start, position, self._words[text[start:position].lower()])
+
+
+_MARKS = re.compile(f"[{PLACEHOLDER_MARK}{HASH_MARK}{PLACEHOLDER_MARK.lower()}]")
+
+
 def kind_of(data_class: str) -> str:
     """What a placeholder says of its value's class, in capital letters."""
     return _KINDS.get(data_class, _OTHER_KIND)
@@ -69,13 +130,19 @@ def kind_of(data_class: str) -> str:
 def placeholder(key: bytes, data_class: str, value: str, *, attempt: int = 0) -> str:
     """The restorable word for a value; `attempt` gives others, should the first be taken."""
     code = _code(key, f"p{attempt}\0{data_class}\0{value}", _PLACEHOLDER_GROUPS)
-    return f"{PLACEHOLDER_MARK}{kind_of(data_class)}{code}"
+    return f"{PLACEHOLDER_MARK}{_kind_beside(data_class, value)}{code}"
 
 
 def keyed_hash(key: bytes, data_class: str, canonical: str) -> str:
     """The word for a value that is never restored, only compared."""
     code = _code(key, f"h\0{data_class}\0{canonical}", _HASH_GROUPS)
-    return f"{HASH_MARK}{kind_of(data_class)}{code}"
+    return f"{HASH_MARK}{_kind_beside(data_class, canonical)}{code}"
+
+
+def _kind_beside(data_class: str, value: str) -> str:
+    """The kind, unless it would repeat the value (a list of words may hold `term`)."""
+    kind = kind_of(data_class)
+    return _ANOTHER_KIND if len(value) > 3 and value.upper() in f"X{kind}Z{kind}" else kind
 
 
 def _code(key: bytes, message: str, groups: int) -> str:
@@ -85,21 +152,3 @@ def _code(key: bytes, message: str, groups: int) -> str:
         bits = digest[place] << 8 | digest[place + 1]
         code += _SYLLABLES[bits >> 10] + _SYLLABLES[bits >> 4 & 63] + _CONSONANTS[bits & 15]
     return code
-
-
-def places(text: str, words: Mapping[str, str], start: int = 0) -> Iterator[Place]:
-    """Where known words stand in a text, from `start` on, left to right, the longest first.
-
-    `words` maps each word in lower case to the word. Case does not count.
-    """
-    lengths = sorted({len(word) for word in words}, reverse=True)
-    position = start
-    while (match := _PLACE.search(text, position)) is not None:
-        begin = match.start()
-        position = begin + 1
-        for length in lengths:
-            word = words.get(text[begin : begin + length].lower())
-            if word is not None:
-                position = begin + length
-                yield Place(begin, position, word)
-                break

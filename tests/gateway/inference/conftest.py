@@ -200,13 +200,19 @@ def destination(name: str, base_url: str, zone: Zone, **fields: Any) -> Destinat
     )
 
 
-def snapshot(onprem_url: str, cloud_url: str, document: dict[str, Any] | None = None) -> Snapshot:
+def snapshot(
+    onprem_url: str,
+    cloud_url: str,
+    document: dict[str, Any] | None = None,
+    masking_keys: dict[str, bytes] | None = None,
+) -> Snapshot:
     principal = Principal(actor="user:1", project="lab", key_prefix="sk-sluice-abcdefgh")
     view = ProjectView(
         slug="lab",
         policy=policy(document),
         analyser=Analyser(),
         models={"private": ModelCard(id="private", created=0, zones=("on_prem",))},
+        masking_keys=masking_keys or {},
     )
     return Snapshot(
         version=1,

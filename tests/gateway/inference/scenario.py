@@ -15,12 +15,19 @@ STREAM = {**HELLO, "stream": True}
 Scenario = Callable[[House, FaultServer, FaultServer], Awaitable[None]]
 
 
-def play(house: House, scenario: Scenario, document: dict[str, Any] | None = None) -> None:
+def play(
+    house: House,
+    scenario: Scenario,
+    document: dict[str, Any] | None = None,
+    masking_keys: dict[str, bytes] | None = None,
+) -> None:
     """Run a scenario against one on-prem and one cloud server."""
 
     async def run() -> None:
         async with FaultServer() as onprem, FaultServer() as cloud:
-            house.snapshots.snapshot = snapshot(onprem.base_url, cloud.base_url, document)
+            house.snapshots.snapshot = snapshot(
+                onprem.base_url, cloud.base_url, document, masking_keys
+            )
             try:
                 await scenario(house, onprem, cloud)
             finally:

@@ -17,7 +17,7 @@ import ssl
 import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Self
+from typing import Any, Self
 
 CHUNKS = ("Hel", "lo ", "there")
 
@@ -37,10 +37,12 @@ class Received:
 
 @dataclass
 class FaultServer:
-    """See the module. `raw` is what mode `raw` answers, byte for byte, before it closes."""
+    """See the module. `raw` is what mode `raw` answers, byte for byte, before it closes.
+    `answering` makes mode `answering`'s answer of a body: JSON, or the pieces of a stream."""
 
     mode: str = "ok"
     raw: bytes = b""
+    answering: Callable[[dict[str, Any]], dict[str, Any] | list[bytes]] = dict
     host: str = "127.0.0.1"
     port: int = 0
     ssl_context: ssl.SSLContext | None = None
@@ -159,6 +161,7 @@ class FaultServer:
             "garbage": self._garbage,
             "flood": self._flood,
             "raw": self._raw,
+            "answering": self._answering,
         }
 
     async def _ok(
@@ -270,6 +273,19 @@ class FaultServer:
         await _write(writer, self.raw)
         return False
 
+    async def _answering(
+        self, request: Received, _: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> bool:
+        answer = self.answering(_json(request.body))
+        if isinstance(answer, dict):
+            await _write(writer, _plain(200, json.dumps(answer).encode()))
+            return True
+        await _write(writer, _sse_head())
+        for piece in answer:
+            await _write(writer, _chunked(piece))
+        await _write(writer, b"0\r\n\r\n")
+        return True
+
     async def _wait(self, reader: asyncio.StreamReader) -> None:
         """Until released; notices a client that leaves."""
         gone = asyncio.ensure_future(reader.read(1))
@@ -283,7 +299,7 @@ class FaultServer:
             raise ConnectionResetError
 
 
-def _json(body: bytes) -> dict[str, object]:
+def _json(body: bytes) -> dict[str, Any]:
     try:
         found = json.loads(body)
     except ValueError:

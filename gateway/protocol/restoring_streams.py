@@ -1,0 +1,167 @@
+"""Putting values back into a stream, event by event.
+
+Each text of an answer (a choice's content, the arguments of one of its tool calls) is restored on
+its own: what may yet become a placeholder is held back until more of that text has come, and given
+out before the choice ends, before `[DONE]`, and when the upstream breaks off.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+
+from gateway.protocol.answers import split_events
+from gateway.protocol.restoring import TEXTS, AnswerRestorer
+from policies.classification.restoring import StreamRestorer
+
+_ENCODER = msgspec.json.Encoder()
+_CALL_TEXTS = (("function", "arguments"), ("custom", "input"))
+
+# Which text: (choice, name) or (choice, kind of call, its index, name).
+_Place = tuple[int, str] | tuple[int, str, int, str]
+
+
+class StreamedAnswer:
+    """The texts of one streamed answer, as far as they have come.
+
+    INVARIANT: any chunking of an answer's texts into events gives the caller the same texts.
+    """
+
+    __slots__ = ("_head", "_restorer", "_streams")
+
+    def __init__(self, restorer: AnswerRestorer) -> None:
+        self._restorer = restorer
+        self._streams: dict[_Place, StreamRestorer] = {}
+        self._head: dict[str, Any] = {}  # of the last event with choices
+
+    def events(self, block: bytes) -> bytes:
+        """A block of whole events with what can be put back by now."""
+        return b"".join([self._event(event) for event in split_events(block)])
+
+    def rest(self) -> bytes:
+        """What is held back still, as an event; nothing more comes. Empty: nothing is."""
+        choices: dict[int, dict[str, Any]] = {}
+        for place in list(self._streams):
+            held = self._finish(place)
+            if held:
+                choice = choices.setdefault(place[0], {"index": place[0], "delta": {}})
+                _append(choice, place, held)
+        if not choices:
+            return b""
+        return _written({**self._head, "choices": list(choices.values())})
+
+    def _event(self, event: bytes) -> bytes:
+        payload = b"\n".join(
+            line[5:].strip() for line in event.splitlines() if line.startswith(b"data:")
+        )
+        try:
+            tree = msgspec.json.decode(payload)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            # `[DONE]`, a comment: what is held comes before the end.
+            return self.rest() + event if payload else event
+        choices = tree.get("choices") if isinstance(tree, dict) else None
+        if not isinstance(choices, list):
+            return event
+        changed = False
+        for choice in choices:
+            if isinstance(choice, dict):
+                changed |= self._choice(choice)
+        if choices:
+            self._head = {
+                name: value for name, value in tree.items() if name not in {"choices", "usage"}
+            }
+        return _written(tree) if changed else event
+
+    def _choice(self, choice: dict[str, Any]) -> bool:
+        index = choice.get("index")
+        number = index if type(index) is int else 0
+        changed = False
+        for place, holder, name in _texts(choice, number):
+            text = holder[name]
+            told = self._feed(place, text)
+            if told != text:
+                holder[name] = told
+                changed = True
+        if choice.get("finish_reason") is not None:
+            for place in [each for each in self._streams if each[0] == number]:
+                held = self._finish(place)
+                if held:
+                    _append(choice, place, held)
+                    changed = True
+        return changed
+
+    def _feed(self, place: _Place, text: str) -> str:
+        stream = self._streams.get(place)
+        if stream is None:
+            stream = self._streams[place] = self._restorer.stream(
+                arguments=len(place) > 2, in_json_string=place[-1] == "arguments"
+            )
+        told = stream.feed(text)
+        return told if self._restores(place) else text
+
+    def _finish(self, place: _Place) -> str:
+        held = self._streams.pop(place).finish()
+        return held if self._restores(place) else ""
+
+    def _restores(self, place: _Place) -> bool:
+        return self._restorer.restores_arguments if len(place) > 2 else self._restorer.restores_text
+
+
+def _texts(choice: dict[str, Any], number: int) -> Iterator[tuple[_Place, dict[str, Any], str]]:
+    """Every text of a choice in one event: which it is, what holds it, under which name."""
+    if isinstance(choice.get("text"), str):
+        yield (number, "text"), choice, "text"
+    delta = choice.get("delta")
+    if not isinstance(delta, dict):
+        return
+    for name in TEXTS:
+        if isinstance(delta.get(name), str):
+            yield (number, name), delta, name
+    function = delta.get("function_call")
+    if isinstance(function, dict) and isinstance(function.get("arguments"), str):
+        yield (number, "function_call", 0, "arguments"), function, "arguments"
+    calls = delta.get("tool_calls")
+    for call in calls if isinstance(calls, list) else ():
+        if not isinstance(call, dict):
+            continue
+        at = call.get("index")
+        for kind, name in _CALL_TEXTS:
+            holder = call.get(kind)
+            if isinstance(holder, dict) and isinstance(holder.get(name), str):
+                yield (number, kind, at if type(at) is int else 0, name), holder, name
+
+
+def _append(choice: dict[str, Any], place: _Place, held: str) -> None:
+    """Add what was held back to the text it belongs to."""
+    if len(place) == 2:
+        _, name = place
+        holder = choice if name == "text" else _below(choice, "delta")
+        holder[name] = (holder.get(name) or "") + held
+        if name == "text":
+            choice.pop("delta", None)
+        return
+    _, kind, at, name = place
+    delta = _below(choice, "delta")
+    if kind == "function_call":
+        holder = _below(delta, kind)
+    else:
+        calls = delta.get("tool_calls")
+        if not isinstance(calls, list):
+            calls = delta["tool_calls"] = []
+        found = [each for each in calls if isinstance(each, dict) and each.get("index") == at]
+        if not found:
+            found = [{"index": at}]
+            calls += found
+        holder = _below(found[-1], kind)
+    holder[name] = (holder.get(name) or "") + held
+
+
+def _below(holder: dict[str, Any], name: str) -> dict[str, Any]:
+    inner = holder.get(name)
+    if not isinstance(inner, dict):
+        inner = holder[name] = {}
+    return inner
+
+
+def _written(tree: dict[str, Any]) -> bytes:
+    return b"data: " + _ENCODER.encode(tree) + b"\n\n"

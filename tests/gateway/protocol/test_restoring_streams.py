@@ -1,0 +1,171 @@
+"""A stream gives the caller the same texts whatever its chunking."""
+
+import json
+from collections import defaultdict
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.protocol.answers import split_events
+from gateway.protocol.restores import Restores
+from gateway.protocol.restoring import AnswerRestorer
+from gateway.protocol.restoring_streams import StreamedAnswer
+from policies.classification.masking import Masking, Replacement
+
+MAIL = 'jane"roe@clinic.example'
+CARD = "4111 1111 1111 1111"
+
+
+def minted() -> tuple[str, str, dict[str, str]]:
+    masking = Masking(bytes(32))
+    words = [
+        masking.apply(value, [Replacement(0, len(value), data_class, "placeholder")])
+        for value, data_class in ((MAIL, "EMAIL_ADDRESS"), (CARD, "PAYMENT_CARD"))
+    ]
+    return words[0], words[1], dict(masking.minted)
+
+
+A, B, MINTED = minted()
+SAID = f"To {A}, {B}{A} and {A[:-1]} or {A}"
+MEANT = f"To {MAIL}, {CARD}{MAIL} and {A[:-1]} or {MAIL}"
+ARGUMENTS = json.dumps({"to": A, "note": f"{B}\n"})
+MEANT_ARGUMENTS = {"to": MAIL, "note": f"{CARD}\n"}
+
+
+def event(choice: dict[str, Any]) -> bytes:
+    tree = {"id": "c", "object": "chat.completion.chunk", "model": "m", "choices": [choice]}
+    return b"data: " + json.dumps(tree).encode() + b"\n\n"
+
+
+def called(arguments: str, *, at: int = 0) -> dict[str, Any]:
+    return {"tool_calls": [{"index": at, "function": {"arguments": arguments}}]}
+
+
+def cut(text: str, size: int) -> list[str]:
+    return [text[start : start + size] for start in range(0, len(text), size)]
+
+
+def told(blocks: list[bytes]) -> dict[str, str]:
+    """Every text that arrived, put together as a client does."""
+    texts: defaultdict[str, str] = defaultdict(str)
+    for each in split_events(b"".join(blocks)):
+        if each.startswith(b"data: [DONE]"):
+            continue
+        for choice in json.loads(each[6:])["choices"]:
+            where = f"{choice['index']} "
+            delta = choice.get("delta", {})
+            for name in ("content", "refusal", "reasoning_content"):
+                texts[where + name] += delta.get(name) or ""
+            texts[where + "text"] += choice.get("text") or ""
+            texts[where + "function_call"] += delta.get("function_call", {}).get("arguments", "")
+            for call in delta.get("tool_calls", []):
+                texts[f"{where}call {call['index']}"] += call["function"]["arguments"]
+    return {name: text for name, text in texts.items() if text}
+
+
+def restored(events: list[bytes], restores: Restores = Restores.EVERYTHING) -> AnswerRestorer:
+    restorer = AnswerRestorer(MINTED, restores)
+    stream = StreamedAnswer(restorer)
+    out.clear()
+    out.extend(stream.events(each) for each in events)
+    out.append(stream.rest())
+    return restorer
+
+
+out: list[bytes] = []
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 5, 8, 13, 40, 400])
+def test_two_choices_text_and_arguments_are_restored_each_on_its_own(size: int) -> None:
+    events = []
+    pieces, written = cut(SAID, size), cut(ARGUMENTS, size)
+    for number in range(max(len(pieces), len(written))):
+        for index in (0, 1):
+            if number < len(pieces):
+                events.append(event({"index": index, "delta": {"content": pieces[number]}}))
+            if number < len(written):
+                events.append(event({"index": index, "delta": called(written[number], at=index)}))
+    events += [event({"index": i, "delta": {}, "finish_reason": "stop"}) for i in (0, 1)]
+    events.append(b"data: [DONE]\n\n")
+    counted = restored(events)
+    texts = told(out)
+    for index in (0, 1):
+        assert texts[f"{index} content"] == MEANT
+        assert json.loads(texts[f"{index} call {index}"]) == MEANT_ARGUMENTS
+    assert out[-2] == b"data: [DONE]\n\n"
+    assert out[-1] == b""
+    assert counted.restored == 2 * (4 + 2)
+
+
+@given(cuts=st.sets(st.integers(1, len(SAID) - 1)), name=st.sampled_from(["content", "refusal"]))
+def test_any_chunking_gives_the_same_text(cuts: set[int], name: str) -> None:
+    places = [0, *sorted(cuts), len(SAID)]
+    events = [
+        event({"index": 0, "delta": {name: SAID[start:end]}}) for start, end in pairwise(places)
+    ]
+    restored(events)  # and no event says that it is over
+    assert told(out) == {f"0 {name}": MEANT}
+
+
+def test_what_is_held_comes_with_the_reason_to_finish() -> None:
+    restored(
+        [
+            event({"index": 0, "delta": {"content": A[:-2]}}),
+            event({"index": 0, "delta": {"content": A[-2:]}, "finish_reason": "stop"}),
+        ]
+    )
+    last = json.loads(out[1][6:])["choices"][0]
+    assert (last["delta"]["content"], last["finish_reason"]) == (MAIL, "stop")
+    restored(
+        [
+            event({"index": 0, "text": A[:4]}),
+            event({"index": 0, "text": "", "finish_reason": "length"}),
+        ]
+    )
+    assert told(out) == {"0 text": A[:4]}
+    assert json.loads(out[1][6:])["choices"][0]["text"] == A[:4]
+
+
+def test_what_is_held_comes_before_done_and_after_a_break() -> None:
+    begun = event({"index": 0, "delta": called(A[:5])})
+    restored([begun, b"data: [DONE]\n\n"])
+    assert told(out) == {"0 call 0": A[:5]}
+    assert out[1].endswith(b"data: [DONE]\n\n")
+    restored([begun])
+    assert json.loads(out[-1][6:])["model"] == "m"
+    assert told(out) == {"0 call 0": A[:5]}
+
+
+def test_what_holds_no_placeholder_passes_byte_for_byte() -> None:
+    events = [
+        b": hello\n\n",
+        b'data:{"choices" : [ {"index":0,"delta":{"role":"assistant"}} ]}\n\n',
+        b'data: {"choices":[{"index":0,"delta":{"content":"Mail bag"}}]}\r\n\r\n',
+        b'data: {"choices":[],"usage":{"prompt_tokens":1}}\n\n',
+        b"data: [DONE]\n\n",
+    ]
+    restored(events)
+    assert out == [*events, b""]
+
+
+@pytest.mark.parametrize(
+    ("restores", "texts", "counts"),
+    [
+        (Restores.TEXT, {"0 content": MAIL, "0 call 0": A}, (1, 1)),
+        (Restores.NOTHING, {"0 content": A, "0 call 0": A}, (0, 2)),
+    ],
+)
+def test_a_key_restores_as_far_as_it_may(
+    restores: Restores, texts: dict[str, str], counts: tuple[int, int]
+) -> None:
+    events = [
+        event({"index": 0, "delta": delta})
+        for piece in cut(A, 3)
+        for delta in ({"content": piece}, called(piece))
+    ]
+    counted = restored([*events, b"data: [DONE]\n\n"], restores)
+    assert told(out) == texts
+    assert (counted.restored, counted.left) == counts
