@@ -7,11 +7,13 @@ from gateway.accounts.models import ControlVersion
 from gateway.accounts.roles import OrganisationRole, Role
 from gateway.accounts.services import add_member
 from gateway.audit.models import AuditEvent
+from gateway.deployments.services import add_grant, create_deployment, remove_grant
+from gateway.snapshot.now import snapshot_now
 from policies.engine.document import DocumentError
 from policies.models import Immutable, PolicyRevision
 from policies.services import current_revision, publish, validate
 from policies.services.word_lists import set_word_list
-from tests.support.world import SETUP, World, make_world, person, project_with
+from tests.support.world import SETUP, World, local_spec, make_world, person, project_with
 
 pytestmark = pytest.mark.django_db
 
@@ -94,6 +96,43 @@ def test_a_word_list_gives_its_data_class_to_rules(world: World) -> None:
     )
     rule = {"id": "x", "when": {"data_class": "CODENAMES"}, "then": {"deny": True}}
     assert publish(by=SETUP, project=world.project, document=document(rule)).number == 1
+
+
+def test_a_project_cannot_name_what_is_not_granted_to_it(world: World) -> None:
+    foreign = create_deployment(by=SETUP, spec=local_spec("others-model"))
+    rule = {"id": "x", "then": {"allow_only": {"deployment": foreign.name}}}
+    with pytest.raises(DocumentError, match="There is no deployment 'others-model'") as caught:
+        publish(by=SETUP, project=world.project, document=document(rule))
+    assert "others" not in caught.value.problems[0].advice
+    with pytest.raises(DocumentError) as caught:
+        validate(document({"id": "x", "then": {"prefer": ["none"]}}), project=world.project)
+    assert "others-model" not in str(caught.value)
+    add_grant(by=SETUP, project=world.project, deployment=foreign)
+    assert publish(by=SETUP, project=world.project, document=document(rule)).number == 1
+
+
+def test_a_project_cannot_name_another_ones_word_list(world: World) -> None:
+    other, _ = project_with("other")
+    for project, name in ((other, "codenames"), (other, "clients"), (world.project, "clients")):
+        set_word_list(by=SETUP, project=project, name=name, category="legal", words=["x"])
+    foreign = {"id": "x", "when": {"data_class": "CODENAMES"}, "then": {"deny": True}}
+    with pytest.raises(DocumentError):
+        publish(by=SETUP, project=world.project, document=document(foreign))
+    own = {"id": "x", "when": {"data_class": "CLIENTS"}, "then": {"deny": True}}
+    assert publish(by=SETUP, project=world.project, document=document(own)).number == 1
+
+
+def test_a_grant_withdrawn_leaves_the_policy_in_effect(world: World) -> None:
+    rule = {"id": "x", "then": {"allow_only": {"deployment": "llama"}}}
+    publish(by=SETUP, project=world.project, document=document(rule))
+    remove_grant(by=SETUP, project=world.project, deployment=world.local)
+    policy = snapshot_now().projects["research"].policy
+    assert [rule.key for rule in policy.rules] == ["project:x"]
+    assert set(policy.deployments) == {"claude"}
+    # The organisation may still publish, and the project must name what it has.
+    publish(by=SETUP, project=None, document={"kind": "organisation-policy", "floor": "internal"})
+    with pytest.raises(DocumentError):
+        publish(by=SETUP, project=world.project, document=document(rule, floor="restricted"))
 
 
 def test_a_category_of_the_organisation_is_known_to_projects(world: World) -> None:
