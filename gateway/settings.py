@@ -151,6 +151,7 @@ INSTALLED_APPS = [
     "policies",
     "gateway.snapshot",
     "gateway.files",
+    "gateway.batches",
     "gateway.admin_api",
 ]
 MIDDLEWARE = [
@@ -204,6 +205,7 @@ WHITENOISE_USE_FINDERS = True
 
 # --- Stored files: encrypted before they get here ------------------------------------------
 INCOMING_DIR = VAR_DIR / "incoming"
+BATCHES_DIR = VAR_DIR / "batches"
 # An S3 bucket instead of a local directory; needs requirements/s3.txt. Its access is boto3's:
 # AWS_ACCESS_KEY_ID and the like, or the machine's role.
 FILES_BUCKET = os.environ.get("SLUICE_FILES_BUCKET") or None
@@ -250,6 +252,7 @@ CELERY_TASK_IGNORE_RESULT = True
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_TASK_DEFAULT_QUEUE = "default"
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 
 # --- Logs: never content -------------------------------------------------------------------
 LOG_LEVEL = (os.environ.get("SLUICE_LOG_LEVEL") or "INFO").upper()

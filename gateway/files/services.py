@@ -138,6 +138,11 @@ def delete_file(principal: Principal, file_id: str) -> None:
         raise FileInUse("A batch that is not finished reads this file: cancel it first.")
 
 
+def abandon(row: StoredFile) -> None:
+    """Delete a file of ours that nobody was told of. Harmless the second time."""
+    _delete(row, actor=RETENTION, reason="abandoned")
+
+
 def hold(row: StoredFile) -> bool:
     """Keep a file from being deleted. False: it is gone. Call it in the holder's transaction."""
     held = StoredFile.objects.filter(pk=row.pk, state=FileState.READY)

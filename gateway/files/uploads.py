@@ -42,11 +42,13 @@ def limits_of(project: Project) -> FileLimits:
 class Upload:
     """One file on its way in: `write` its text, then `finish`; `discard` on every other path.
 
-    Constant memory. Does I/O and CPU work: not on an event loop.
+    Constant memory. Does I/O and CPU work: not on an event loop. `unlimited` is for what the
+    project has paid for already: results are stored whatever the limits say.
     """
 
-    def __init__(self, *, project: Project, actor: str) -> None:
+    def __init__(self, *, project: Project, actor: str, unlimited: bool = False) -> None:
         self.project = project
+        self._unlimited = unlimited
         self.actor = actor
         self.limits = limits_of(project)
         self.file_id = new_file_id()
@@ -62,7 +64,7 @@ class Upload:
 
     def write(self, data: bytes) -> None:
         """Take more text. Raises RequestTooLarge beyond the project's limit for one file."""
-        if self.size_bytes + len(data) > self.limits.max_file_bytes:
+        if not self._unlimited and self.size_bytes + len(data) > self.limits.max_file_bytes:
             raise RequestTooLarge(
                 f"A file of this project may have at most {self.limits.max_file_bytes} bytes."
             )
@@ -124,6 +126,8 @@ class Upload:
         self._path.unlink(missing_ok=True)
 
     def _require_room(self) -> None:
+        if self._unlimited:
+            return
         if connection.features.has_select_for_update:
             # Uploads of one project take turns, or two would fit where one does.
             ProjectKey.objects.select_for_update().get(project=self.project)

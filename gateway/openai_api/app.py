@@ -17,6 +17,8 @@ from gateway.inference.contracts import ModelCard, Principal
 from gateway.inference.exchange import Inbound, Reply
 from gateway.inference.path import Gateway, new_id
 from gateway.openai_api.disconnect import Clients
+from gateway.openai_api.stored import app as stored
+from gateway.openai_api.stored.asking import Asked, query_of
 from gateway.protocol.errors import (
     GatewayError,
     InvalidRequest,
@@ -80,8 +82,28 @@ class OpenAIApp:
         elif path == _MODELS or path.startswith(_MODELS + "/"):
             _expect(scope, "GET")
             await self._models(self._principal(_Headers(scope)), path, send, request_id)
+        elif stored.serves(path):
+            await stored.answer(self._asked(scope, receive, send, request_id), send)
         else:
             raise NotFound(f"There is no {scope['method']} {path[:200]} here.")
+
+    def _asked(self, scope: Scope, receive: Receive, send: Send, request_id: str) -> Asked:
+        headers = _Headers(scope)
+        principal = self._principal(headers)
+        snapshot, _ = self._gateway().fresh_snapshot()
+        return Asked(
+            method=scope["method"],
+            path=scope["path"],
+            query=query_of(scope["query_string"]),
+            content_type=dict(scope["headers"]).get(b"content-type", b""),
+            content_length=headers.content_length,
+            declared=headers.declared,
+            principal=principal,
+            snapshot=snapshot,
+            request_id=request_id,
+            receive=receive,
+            send=send,
+        )
 
     def _principal(self, headers: "_Headers") -> Principal:
         presented = headers.bearer

@@ -27,7 +27,8 @@ from policies.engine.labels import Label, Sensitivity
 
 KEY_START = "sk-sluice-"
 ADMIN_SCOPE = "admin"
-SCOPES = frozenset({endpoint.value for endpoint in Endpoint} | {ADMIN_SCOPE})
+STORED_SCOPES = frozenset({"files", "batches"})
+SCOPES = frozenset({endpoint.value for endpoint in Endpoint} | {ADMIN_SCOPE}) | STORED_SCOPES
 _PREFIX_LETTERS = string.ascii_lowercase + string.digits
 _PREFIX_LENGTH = 8
 _SECRET_BYTES = 32  # 43 characters, 256 bits

@@ -1,0 +1,1 @@
+"""Batches: many requests in one file, each row through the one request path."""

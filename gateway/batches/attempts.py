@@ -1,0 +1,155 @@
+"""One attempt at one row: read it, wait for its turn, ask the one path, say what became of it.
+
+The path decides about each row by itself. Beforehand the same decision is made once without being
+written or sent, only to know whose turn to wait for: a permit lives 30 s, a queue may be longer.
+"""
+
+import logging
+import random
+import traceback
+
+from gateway.batches import pace, retrying
+from gateway.batches.formats import Format, RowRequest
+from gateway.batches.models import RowState
+from gateway.batches.results import (
+    NotJSON,
+    answered_line,
+    headers_of,
+    label_in,
+    refused_line,
+)
+from gateway.batches.rows import Leased, Settled
+from gateway.inference.contracts import Principal
+from gateway.inference.exchange import Inbound
+from gateway.inference.path import Gateway, new_id
+from gateway.protocol.answers import read_head
+from gateway.protocol.errors import GatewayError, NoDeploymentAvailable
+from policies.engine.facts import Endpoint
+
+log = logging.getLogger(__name__)
+
+CHANNEL = "batch"
+PATIENCE_S = 10.0
+
+
+class Attempt:
+    """`sent` says whether the row may have reached a model server."""
+
+    __slots__ = ("_batch_id", "_chance", "_gateway", "_pace", "_text", "custom_id", "row", "sent")
+
+    def __init__(
+        self,
+        row: Leased,
+        text: bytes,
+        *,
+        batch_id: str,
+        gateway: Gateway,
+        pace: pace.Pace,
+        chance: random.Random,
+    ) -> None:
+        self.row = row
+        self.sent = False
+        self.custom_id = ""
+        self._text = text
+        self._batch_id = batch_id
+        self._gateway = gateway
+        self._pace = pace
+        self._chance = chance
+
+    async def run(
+        self, format: Format, *, principal: Principal, endpoint: Endpoint, declared: str
+    ) -> Settled:
+        """What became of it. Raises CancelledError only."""
+        try:
+            request = format.request(self._text)
+            self.custom_id = request.custom_id
+            inbound = self._inbound(request, principal, endpoint, declared)
+            return await self._in_turn(inbound)
+        except GatewayError as error:
+            return self._failed(error)
+        except Exception as error:  # noqa: BLE001 -- the outer border of one row
+            place = traceback.extract_tb(error.__traceback__)[-1]
+            log.error(  # noqa: TRY400 -- an exception's text may quote content
+                "row %s of %s failed: %s at %s:%s",
+                *(self.row.index, self._batch_id, type(error).__name__, place.name, place.lineno),
+            )
+            return self._failed(GatewayError("The gateway failed. The log has the place."))
+
+    def _inbound(
+        self, request: RowRequest, principal: Principal, endpoint: Endpoint, declared: str
+    ) -> Inbound:
+        return Inbound(
+            principal=principal,
+            endpoint=endpoint,
+            body=request.body,
+            request_id=new_id("req_"),
+            declared=declared,
+            channel=CHANNEL,
+        )
+
+    async def _in_turn(self, inbound: Inbound) -> Settled:
+        deployment = self._next_deployment(inbound)
+        if not deployment:
+            return await self._ask(inbound)  # refused: that is for the path to say and to record
+        if not await self._pace.enter(deployment, patience_s=PATIENCE_S):
+            # Let rows for others in; this one has its turn again soon.
+            wait_s = 1.0 + self._chance.random()
+            return Settled(row=self.row, state=RowState.PENDING, wait_s=wait_s)
+        try:
+            return await self._ask(inbound)
+        finally:
+            self._pace.leave(deployment)
+
+    def _next_deployment(self, inbound: Inbound) -> str:
+        gateway = self._gateway
+        decided = gateway.decide(inbound, decision_id=new_id("dec_"))
+        order = gateway.router.order(
+            decided.permit.candidates, decided.snapshot.destinations, now_s=gateway.monotonic()
+        )
+        return order[0].deployment if order and decided.permit.allowed else ""
+
+    async def _ask(self, inbound: Inbound) -> Settled:
+        self.sent = True
+        reply = await self._gateway.run(inbound)
+        if reply.body is None:
+            await reply.aclose()
+            raise GatewayError("The model server streamed an answer that nobody asked to stream.")
+        headers = headers_of(reply)
+        self._pace.served(headers.get("x-sluice-deployment", ""))
+        try:
+            line = answered_line(self._batch_id, self.row, self.custom_id, reply.body, headers)
+        except NotJSON:
+            error = NoDeploymentAvailable("The model server's answer is no JSON.")
+            served = (headers.get("x-sluice-deployment", ""), headers.get("x-sluice-zone", ""))
+            error.headers.update(headers)
+            error.headers["x-sluice-attempts"] = " ".join((*served, "no_json"))
+            raise error from None
+        _, usage = read_head(reply.body)
+        return Settled(
+            row=self.row,
+            state=RowState.COMPLETED,
+            result=line,
+            label=label_in(headers),
+            prompt_tokens=usage.prompt_tokens or 0,
+            completion_tokens=usage.completion_tokens or 0,
+        )
+
+    def _failed(self, error: GatewayError) -> Settled:
+        for deployment, code in retrying.attempts_in(error):
+            if code in retrying.OVERLOADED:
+                self._pace.refused(deployment, now_s=self._gateway.monotonic())
+        row = self.row
+        again = retrying.after(
+            error, attempt=row.attempt, failures=row.failures, chance=self._chance
+        )
+        if again is not None:
+            return Settled(
+                row=row, state=RowState.PENDING, wait_s=again.wait_s, counts=again.counts
+            )
+        return Settled(
+            row=row,
+            state=RowState.FAILED,
+            result=refused_line(self._batch_id, row, self.custom_id, error),
+            code=error.recorded,
+            label=label_in(error.headers),
+        )

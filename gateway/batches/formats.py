@@ -1,0 +1,79 @@
+"""What a batch needs of an input format: where its rows stand, and what each asks for.
+
+The runner knows rows as (offset, length) in a stored file and as requests, nothing more, so a
+new kind of batch is a new `Format`.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from gateway.files.encrypted import EncryptedReader
+from policies.engine.facts import Endpoint
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where one row's text stands in the input file. `line` counts from 1."""
+
+    line: int
+    offset: int
+    length: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """Why the input cannot be taken. Names the line, never what stands in it."""
+
+    code: str
+    message: str
+    param: str | None = None
+    line: int | None = None
+
+    def as_data(self) -> dict[str, object]:
+        """As the API's `errors.data` has it."""
+        return {
+            "code": self.code,
+            "message": self.message,
+            "param": self.param,
+            "line": self.line,
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RowRequest:
+    """What a row asks for: the body goes the one path as it is."""
+
+    custom_id: str
+    body: bytes
+
+
+class Format(Protocol):
+    """One way to write rows into a file."""
+
+    def rows(self, reader: EncryptedReader, *, endpoint: Endpoint) -> Iterator[Place | Problem]:
+        """Each row's place, or what is wrong with it, in input order. Constant memory but for
+        what tells duplicates. Raises Unreadable."""
+        ...
+
+    def request(self, text: bytes) -> RowRequest:
+        """The request in a row that `rows` let pass. Raises InvalidRequest."""
+        ...
+
+
+_FORMATS: dict[str, Format] = {}
+
+
+def register(kind: str, format: Format) -> None:
+    """Make a format known under the word that `Batch.kind` stores."""
+    _FORMATS[kind] = format
+
+
+def format_of(kind: str) -> Format:
+    """The format of a batch. Raises KeyError for one that nobody registered."""
+    return formats()[kind]
+
+
+def formats() -> Mapping[str, Format]:
+    """Every registered format."""
+    return _FORMATS

@@ -1,0 +1,128 @@
+"""A row's line of the output or error file: OpenAI's shape, and a receipt in `sluice`."""
+
+from collections.abc import Mapping
+
+import msgspec
+
+from gateway.batches.rows import Leased
+from gateway.inference.exchange import Reply
+from gateway.protocol.answers import read_head
+from gateway.protocol.errors import GatewayError
+from policies.engine.labels import Label, Sensitivity
+
+_encode = msgspec.json.Encoder().encode
+
+
+class NotJSON(Exception):
+    """A model server answered 200 with something that is no JSON."""
+
+
+def request_name(batch_id: str, index: int) -> str:
+    """`batch_req_…`, the same each time."""
+    return f"batch_req_{batch_id.removeprefix('batch_')}{index:06d}"
+
+
+def headers_of(reply: Reply) -> dict[str, str]:
+    """A reply's headers as text."""
+    return {name.decode("latin-1"): value.decode("latin-1") for name, value in reply.headers}
+
+
+def label_in(headers: Mapping[str, str]) -> Label | None:
+    """The row's label as the decision found it; None when none was made."""
+    word = headers.get("x-sluice-sensitivity")
+    if not word:
+        return None
+    names = headers.get("x-sluice-categories", "")
+    return Label(Sensitivity.from_word(word), frozenset(names.split(", ") if names else ()))
+
+
+def answered_line(
+    batch_id: str, row: Leased, custom_id: str, body: bytes, headers: Mapping[str, str]
+) -> bytes:
+    """The line of a row that a model answered. Raises NotJSON."""
+    try:
+        # Checks it, and takes out line breaks, which would end the line.
+        compact = msgspec.json.format(body, indent=-1)
+    except msgspec.DecodeError:
+        raise NotJSON(custom_id) from None
+    model, _ = read_head(body)
+    return _line(
+        batch_id,
+        row,
+        custom_id,
+        response={
+            "status_code": 200,
+            "request_id": headers.get("x-request-id", ""),
+            "body": msgspec.Raw(compact),
+        },
+        error=None,
+        receipt=_receipt(row, headers, model=model),
+    )
+
+
+def refused_line(batch_id: str, row: Leased, custom_id: str, error: GatewayError) -> bytes:
+    """The line of a row that failed: what the same request would have been answered."""
+    return _line(
+        batch_id,
+        row,
+        custom_id,
+        response={
+            "status_code": error.status,
+            "request_id": error.headers.get("x-request-id", ""),
+            "body": msgspec.Raw(error.body()),
+        },
+        error=None,
+        receipt=_receipt(row, error.headers, model=""),
+    )
+
+
+def unrun_line(batch_id: str, index: int, custom_id: str, *, code: str, message: str) -> bytes:
+    """The line of a row that the batch's end came before."""
+    return _encode(
+        {
+            "id": request_name(batch_id, index),
+            "custom_id": custom_id,
+            "response": None,
+            "error": {"code": code, "message": message},
+        }
+    )
+
+
+def _line(
+    batch_id: str,
+    row: Leased,
+    custom_id: str,
+    *,
+    response: dict[str, object],
+    error: None,
+    receipt: dict[str, object],
+) -> bytes:
+    return _encode(
+        {
+            "id": request_name(batch_id, row.index),
+            "custom_id": custom_id,
+            "response": response,
+            "error": error,
+            "sluice": receipt,
+        }
+    )
+
+
+def _receipt(row: Leased, headers: Mapping[str, str], *, model: str) -> dict[str, object]:
+    """Where the row went and why. `earlier_attempt_lost`: a process ended while the row was with
+    a model server, so it may have been answered, and paid for, once more than this says."""
+    rules = headers.get("x-sluice-rules", "")
+    categories = headers.get("x-sluice-categories", "")
+    return {
+        "decision": headers.get("x-sluice-decision", ""),
+        "zone": headers.get("x-sluice-zone", ""),
+        "deployment": headers.get("x-sluice-deployment", ""),
+        "model": model,
+        "sensitivity": headers.get("x-sluice-sensitivity", ""),
+        "categories": categories.split(", ") if categories else [],
+        "rules": rules.split(", ") if rules else [],
+        "masked": int(headers.get("x-sluice-masked", "0")),
+        "attempts": headers.get("x-sluice-attempts", ""),
+        "attempt": row.attempt,
+        "earlier_attempt_lost": row.lost,
+    }

@@ -1,0 +1,159 @@
+"""Leasing rows and settling them: the transactions of whoever runs a batch.
+
+INVARIANT: a row is settled by a conditional update that names the attempt, and its counters move
+in the same transaction. So whatever dies or comes twice, each row counts once and has one result.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from django.db import transaction
+from django.db.models import F
+from django.utils import timezone
+
+from gateway.batches.claims import CLAIM_TIME, renew
+from gateway.batches.models import Batch, BatchRow, RowState, Status
+from gateway.files.encrypted import seal
+from policies.engine.labels import Label, Sensitivity
+
+RUNNING = (Status.IN_PROGRESS,)
+STOPPING = (Status.IN_PROGRESS, Status.CANCELLING, Status.FINALIZING)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Leased:
+    """A row that is ours for this attempt."""
+
+    id: int
+    index: int
+    line: int
+    offset: int
+    length: int
+    attempt: int
+    failures: int
+    lost: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settled:
+    """What became of an attempt. `result` is the row's line of the output or error file;
+    PENDING puts the row back until `wait_s` seconds from now."""
+
+    row: Leased
+    state: RowState
+    result: bytes = field(default=b"", repr=False)
+    code: str = ""
+    label: Label | None = None
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    wait_s: float = 0.0
+    counts: bool = False  # as one of the few tries
+    lost: bool = False  # the attempt may have been answered without our knowing
+
+
+def lease(batch_id: str, *, by: str, limit: int, now: datetime) -> list[Leased]:
+    """The next rows that are due, now ours. Raises ClaimLost."""
+    with transaction.atomic():
+        renew(batch_id, by=by, statuses=RUNNING, now=now)
+        due = BatchRow.objects.filter(
+            batch_id=batch_id, state=RowState.PENDING, not_before__lte=now
+        ).order_by("not_before", "index")[:limit]
+        rows = [
+            Leased(
+                id=row.pk,
+                index=row.index,
+                line=row.line,
+                offset=row.offset,
+                length=row.length,
+                attempt=row.attempt + 1,
+                failures=row.failures,
+                lost=row.lost,
+            )
+            for row in due
+        ]
+        BatchRow.objects.filter(pk__in=[row.id for row in rows]).update(
+            state=RowState.LEASED,
+            attempt=F("attempt") + 1,
+            lease_until=now + CLAIM_TIME,
+            driver=by,
+        )
+    return rows
+
+
+def keep(batch_id: str, *, by: str, now: datetime) -> Status:
+    """Prolong the claim and the leases of all rows under way. The batch's status now.
+
+    Raises ClaimLost.
+    """
+    with transaction.atomic():
+        renew(batch_id, by=by, statuses=STOPPING, now=now)
+        BatchRow.objects.filter(batch_id=batch_id, state=RowState.LEASED, driver=by).update(
+            lease_until=now + CLAIM_TIME
+        )
+        return Status(Batch.objects.values_list("status", flat=True).get(pk=batch_id))
+
+
+def settle(batch_id: str, settled: Sequence[Settled], *, key: bytes) -> int:
+    """Store what became of rows. Returns how many were still ours to settle.
+
+    `key` is the project's file key.
+    """
+    now = timezone.now()
+    with transaction.atomic():
+        taken = [each for each in settled if _store(batch_id, each, key, now)]
+        done = sum(each.state is RowState.COMPLETED for each in taken)
+        failed = sum(each.state is RowState.FAILED for each in taken)
+        if done or failed:
+            Batch.objects.filter(pk=batch_id).update(
+                completed=F("completed") + done,
+                failed=F("failed") + failed,
+                prompt_tokens=F("prompt_tokens") + sum(each.prompt_tokens for each in taken),
+                completion_tokens=F("completion_tokens")
+                + sum(each.completion_tokens for each in taken),
+            )
+            _raise_label(batch_id, [each.label for each in taken if each.label is not None])
+    return len(taken)
+
+
+def unfinished(batch_id: str) -> bool:
+    """Whether any row has no result yet."""
+    waiting = BatchRow.objects.filter(
+        batch_id=batch_id, state__in=[RowState.PENDING, RowState.LEASED]
+    )
+    return waiting.exists()
+
+
+def sealed_context(batch_id: str, index: int) -> str:
+    """What a row's sealed result is bound to."""
+    return f"{batch_id}:{index}"
+
+
+def _store(batch_id: str, each: Settled, key: bytes, now: datetime) -> bool:
+    row = each.row
+    values: dict[str, object] = {"state": each.state, "lease_until": None, "driver": ""}
+    if each.state is RowState.PENDING:
+        values["not_before"] = now + timedelta(seconds=each.wait_s)
+        values["lost"] = row.lost or each.lost
+        if each.counts:
+            values["failures"] = row.failures + 1
+    else:
+        values["code"] = each.code
+        values["sealed_result"] = seal(
+            key, each.result, context=sealed_context(batch_id, row.index)
+        )
+    ours = BatchRow.objects.filter(pk=row.id, attempt=row.attempt, state=RowState.LEASED)
+    return ours.update(**values) == 1
+
+
+def _raise_label(batch_id: str, labels: list[Label]) -> None:
+    # The counters' update holds the row's lock until this transaction ends.
+    word, names = Batch.objects.values_list("sensitivity", "categories").get(pk=batch_id)
+    sensitivity, categories = Sensitivity.from_word(word), frozenset(names)
+    for label in labels:
+        sensitivity = max(sensitivity, label.sensitivity)
+        categories |= label.categories
+    if sensitivity.word != word or categories != frozenset(names):
+        Batch.objects.filter(pk=batch_id).update(
+            sensitivity=sensitivity.word, categories=sorted(categories)
+        )

@@ -1,0 +1,60 @@
+"""What Celery wakes: a batch's next step, and a look at all batches every few seconds."""
+
+from datetime import timedelta
+
+from django.utils import timezone
+
+from gateway.batches.claims import ClaimLost
+from gateway.batches.finalizing import finalize
+from gateway.batches.liveness import is_gone
+from gateway.batches.models import ACTIVE, Batch, BatchRow, Status
+from gateway.batches.services import expire
+from gateway.batches.validating import validate
+from gateway.batches.waking import ADVANCE, wake_now
+from gateway.batches.worker import worker_loop
+from gateway.celery import app
+
+ROWS_KEPT = timedelta(days=30)
+
+
+@app.task(name=ADVANCE)
+def advance(batch_id: str) -> None:
+    """Take the batch's next steps, whichever they are. Idempotent."""
+    loop = worker_loop()
+    status = _status(batch_id)
+    try:
+        if status == Status.VALIDATING:
+            validate(batch_id, process=loop.presence.name)
+            status = _status(batch_id)
+        if status == Status.IN_PROGRESS:
+            loop.wake(batch_id)
+        elif status in {Status.CANCELLING, Status.FINALIZING}:
+            finalize(batch_id, process=loop.presence.name)
+    except ClaimLost:
+        return  # cancelled meanwhile, or another process is at it: the sweep sees what is left
+
+
+@app.task(name="batches.sweep")
+def sweep() -> None:
+    """End batches whose window is over, and wake whatever nobody works on. Idempotent."""
+    now = timezone.now()
+    expire(now)
+    for batch_id, driver, until in Batch.objects.filter(status__in=ACTIVE).values_list(
+        "pk", "driver", "driver_until"
+    ):
+        held = bool(driver) and until is not None and until > now
+        if not held or is_gone(driver.partition("/")[0]):
+            wake_now(batch_id)
+
+
+@app.task(name="batches.forget_rows")
+def forget_rows() -> None:
+    """Delete the rows of batches that ended long ago; the batches stay. Idempotent."""
+    ended = Batch.objects.exclude(status__in=ACTIVE).filter(
+        expires_at__lt=timezone.now() - ROWS_KEPT
+    )
+    BatchRow.objects.filter(batch__in=ended).delete()
+
+
+def _status(batch_id: str) -> str | None:
+    return Batch.objects.filter(pk=batch_id).values_list("status", flat=True).first()

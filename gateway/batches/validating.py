@@ -1,0 +1,123 @@
+"""From an input file to rows: all of them, or a list of what is wrong.
+
+INVARIANT: a batch leaves `validating` with every row there, or with none.
+"""
+
+from collections.abc import Iterator
+from itertools import islice
+
+from django.db import transaction
+from django.utils import timezone
+
+from gateway.batches.claims import claim, new_claim, release, renew
+from gateway.batches.endings import end
+from gateway.batches.formats import Place, Problem, format_of
+from gateway.batches.models import Batch, BatchLimits, BatchRow, Ending, Status
+from gateway.files.encrypted import EncryptedReader, Unreadable
+from gateway.files.models import StoredFile
+from gateway.files.services import reading
+from policies.engine.facts import Endpoint
+
+MAX_PROBLEMS = 100
+ROWS_AT_ONCE = 1000
+_VALIDATING = (Status.VALIDATING,)
+
+
+def limits_of(batch: Batch) -> BatchLimits:
+    """The limits of a batch's project, the defaults when none were set. One query."""
+    found = BatchLimits.objects.filter(project=batch.project_id).first()
+    return found or BatchLimits(project_id=batch.project_id)
+
+
+def validate(batch_id: str, *, process: str) -> None:
+    """Read the whole input of a batch in `validating` and make its rows. Idempotent.
+
+    Does nothing when another process is at it. Raises ClaimLost when it was cancelled meanwhile.
+    """
+    by = new_claim(process)
+    if not claim(batch_id, by=by, statuses=_VALIDATING, now=timezone.now()):
+        return
+    batch = Batch.objects.select_related("project").get(pk=batch_id)
+    try:
+        file = StoredFile.objects.select_related("project").get(pk=batch.input_file_id)
+        with reading(file) as reader:
+            problems = _problems(batch, reader)
+            if problems:
+                _fail(batch, problems, by=by)
+            else:
+                _make_rows(batch, reader, by=by)
+    except (OSError, Unreadable):
+        _fail(batch, [Problem(code="unreadable_file", message="The file cannot be read.")], by=by)
+    finally:
+        release(batch_id, by=by)
+
+
+def _problems(batch: Batch, reader: EncryptedReader) -> list[Problem]:
+    """The first hundred of what is wrong. Writes nothing."""
+    most = limits_of(batch).max_rows
+    found: list[Problem] = []
+    count = 0
+    for item in format_of(batch.kind).rows(reader, endpoint=Endpoint(batch.endpoint)):
+        if isinstance(item, Problem):
+            found.append(item)
+            if len(found) >= MAX_PROBLEMS:
+                return found
+            continue
+        count += 1
+        if count > most:
+            return [
+                *found,
+                Problem(
+                    code="too_many_rows",
+                    message=f"A batch of this project may have at most {most} requests.",
+                    line=item.line,
+                ),
+            ]
+    if not count and not found:
+        return [Problem(code="empty_file", message="The input file has no requests.")]
+    return found
+
+
+def _make_rows(batch: Batch, reader: EncryptedReader, *, by: str) -> None:
+    with transaction.atomic():
+        renew(batch.pk, by=by, statuses=_VALIDATING, now=timezone.now())
+        # Of an attempt that was interrupted.
+        BatchRow.objects.filter(batch=batch).delete()
+    total = 0
+    for places in _groups(batch, reader):
+        with transaction.atomic():
+            renew(batch.pk, by=by, statuses=_VALIDATING, now=timezone.now())
+            BatchRow.objects.bulk_create(
+                BatchRow(
+                    batch=batch,
+                    index=total + number,
+                    line=place.line,
+                    offset=place.offset,
+                    length=place.length,
+                    not_before=batch.created_at,
+                )
+                for number, place in enumerate(places)
+            )
+        total += len(places)
+    with transaction.atomic():
+        now = timezone.now()
+        renew(batch.pk, by=by, statuses=_VALIDATING, now=now)
+        Batch.objects.filter(pk=batch.pk).update(
+            status=Status.IN_PROGRESS, in_progress_at=now, total=total, driver="", driver_until=None
+        )
+
+
+def _groups(batch: Batch, reader: EncryptedReader) -> Iterator[list[Place]]:
+    items = format_of(batch.kind).rows(reader, endpoint=Endpoint(batch.endpoint))
+    places = (item for item in items if isinstance(item, Place))
+    while group := list(islice(places, ROWS_AT_ONCE)):
+        yield group
+
+
+def _fail(batch: Batch, problems: list[Problem], *, by: str) -> None:
+    with transaction.atomic():
+        now = timezone.now()
+        renew(batch.pk, by=by, statuses=_VALIDATING, now=now)
+        BatchRow.objects.filter(batch=batch).delete()
+        errors = [problem.as_data() for problem in problems]
+        end(batch, Status.FAILED, now=now, errors=errors, ending=Ending.DONE)

@@ -1,0 +1,162 @@
+"""The event loop of a worker process, which runs batches beside Celery's tasks.
+
+A task wakes it and returns. So a batch is never cut into slices that must drain before the next
+task, all batches of a process share what their deployments can take, and short tasks are not held
+up by long rows.
+"""
+
+import asyncio
+import logging
+import os
+import threading
+from collections.abc import Awaitable, Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import ParamSpec, TypeVar
+
+import uvloop
+from celery import signals
+from django.db import DatabaseError, connection
+
+from gateway import runtime
+from gateway.batches.drive import Drive
+from gateway.batches.liveness import Presence
+from gateway.batches.pace import Pace
+
+log = logging.getLogger(__name__)
+
+START_WITHIN_S = 60.0
+STOP_WITHIN_S = 8.0
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class DatabaseThread:
+    """One thread with one connection: what a loop's coroutines ask of the database, in turn."""
+
+    def __init__(self) -> None:
+        self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="batches-database")
+
+    def __call__(
+        self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs
+    ) -> Awaitable[T]:
+        """Run it there."""
+
+        def call() -> T:
+            try:
+                return function(*args, **kwargs)
+            except DatabaseError:
+                connection.close()  # it may be broken; the next call opens another
+                raise
+
+        return asyncio.get_running_loop().run_in_executor(self._pool, call)
+
+    def close(self) -> None:
+        """Close the connection and end the thread."""
+        self._pool.submit(connection.close)
+        self._pool.shutdown()
+
+
+class WorkerLoop:
+    """The loop, its thread, and the batches that run in it."""
+
+    def __init__(self) -> None:
+        self.presence = Presence()
+        self.pid = os.getpid()
+        self._drives: dict[str, asyncio.Task[None]] = {}
+        self._started: Future[asyncio.AbstractEventLoop] = Future()
+        self._stopping: asyncio.Event | None = None
+        self._thread = threading.Thread(target=self._run, name="batches", daemon=True)
+        self._thread.start()
+
+    def wake(self, batch_id: str) -> None:
+        """Run a batch unless it runs here already. Raises what kept the loop from starting."""
+        loop = self._started.result(START_WITHIN_S)
+        loop.call_soon_threadsafe(self._begin, batch_id)
+
+    def stop(self) -> None:
+        """Give back what is unfinished, close the journal, end the thread."""
+        try:
+            loop = self._started.result(STOP_WITHIN_S)
+        except Exception:  # noqa: BLE001 -- it never started: nothing is running
+            return
+        if self._stopping is not None and not loop.is_closed():
+            loop.call_soon_threadsafe(self._stopping.set)
+        self._thread.join(STOP_WITHIN_S)
+        self.presence.end()
+
+    @property
+    def alive(self) -> bool:
+        """Whether it may be woken: of this process, and neither stopped nor failed."""
+        return self.pid == os.getpid() and self._thread.is_alive()
+
+    def _run(self) -> None:
+        try:
+            with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+                runner.run(self._main())
+        except Exception as error:  # noqa: BLE001 -- handed to whoever wakes it
+            if not self._started.done():
+                self._started.set_exception(error)
+            else:
+                log.error("the batches' loop ended: %s", type(error).__name__)  # noqa: TRY400
+
+    async def _main(self) -> None:
+        self._stopping = asyncio.Event()
+        self._pace = Pace()
+        self._desk = DatabaseThread()
+        await runtime.start(role="worker")
+        try:
+            self._started.set_result(asyncio.get_running_loop())
+            await self._stopping.wait()
+        finally:
+            for drive in self._drives.values():
+                drive.cancel()
+            if self._drives:
+                await asyncio.wait(self._drives.values())
+            await asyncio.to_thread(self._desk.close)
+            await runtime.stop()
+
+    def _begin(self, batch_id: str) -> None:
+        if batch_id in self._drives or self._stopping is None or self._stopping.is_set():
+            return
+        drive = Drive(
+            batch_id,
+            process=self.presence.name,
+            gateway=runtime.gateway(),
+            pace=self._pace,
+            desk=self._desk,
+        )
+        task = asyncio.get_running_loop().create_task(drive.run())
+        self._drives[batch_id] = task
+        task.add_done_callback(lambda done: self._ended(batch_id, done))
+
+    def _ended(self, batch_id: str, task: "asyncio.Task[None]") -> None:
+        del self._drives[batch_id]
+        if not task.cancelled() and (error := task.exception()) is not None:
+            # The sweep begins it again. The exception's text may quote content.
+            log.error("batch %s stopped: %s", batch_id, type(error).__name__, exc_info=error)
+
+
+_starting = threading.Lock()
+_loop: WorkerLoop | None = None
+
+
+def worker_loop() -> WorkerLoop:
+    """This process's loop, started on first use."""
+    global _loop  # noqa: PLW0603 -- one loop per process
+    with _starting:
+        if _loop is None or not _loop.alive:
+            _loop = WorkerLoop()
+        return _loop
+
+
+def _stop(**_: object) -> None:
+    global _loop
+    with _starting:
+        loop, _loop = _loop, None
+    if loop is not None and loop.pid == os.getpid():
+        loop.stop()
+
+
+signals.worker_process_shutdown.connect(_stop)
+signals.worker_shutdown.connect(_stop)

@@ -1,0 +1,1 @@
+"""The stored objects of `/v1`: files and batches."""
