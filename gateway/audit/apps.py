@@ -17,3 +17,7 @@ class AuditConfig(AppConfig):
     def import_models(self) -> None:
         super().import_models()
         import_module("gateway.audit.sealing_models")
+
+    @override
+    def ready(self) -> None:
+        import_module("gateway.audit.checks")

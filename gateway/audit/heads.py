@@ -98,7 +98,7 @@ class Head:
     def read(cls, line: dict[str, Any], keys: dict[str, Ed25519PublicKey]) -> "Head":
         """From a line of an export or an anchor. Raises Malformed."""
         try:
-            body = str(line["body"]).encode()
+            body = str(line["body"]).encode(errors="surrogatepass")
             tree = json.loads(body)
             listed = line.get("chains")
             chains = tuple((str(w), int(seq), str(hash_)) for w, seq, hash_ in listed or ())
@@ -106,7 +106,7 @@ class Head:
             key, previous, root = str(tree["key"]), str(tree["previous"]), str(tree["root"])
             count = int(tree["chains"])
             signature = base64.b64decode(line["signature"], validate=True)
-        except (KeyError, TypeError, ValueError, AttributeError):
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError, RecursionError):
             raise Malformed("a head cannot be read") from None
         why = ""
         if key not in keys:
@@ -273,6 +273,6 @@ def read_anchor(lines: Iterable[str], keys: dict[str, Ed25519PublicKey]) -> Iter
         if start >= 0:
             try:
                 tree, _ = _decode_at(line, start)
-            except ValueError:
+            except (ValueError, RecursionError):
                 raise Malformed("a head in the anchor cannot be read") from None
             yield Head.read(tree, keys)

@@ -133,7 +133,7 @@ class _Chain:
         if self.why:
             return
         seq = self.seq + 1
-        found = sha256(self.digest + seq.to_bytes(8, "big") + record.text.encode()).digest()
+        found = sha256(self.digest + seq.to_bytes(8, "big") + _bytes(record)).digest()
         if (record.seq, record.prev, record.hash) != (seq, self.hash, found.hex()):
             self.fail(record, self._fault(record))
             return
@@ -166,10 +166,14 @@ class _Chain:
         return f"it does not follow record {self.seq}: one of them was replaced"
 
 
+def _bytes(record: _Record) -> bytes:
+    return record.text.encode(errors="surrogatepass")
+
+
 def _link(record: _Record) -> str:
     try:
         prev = bytes.fromhex(record.prev)
-        return sha256(prev + record.seq.to_bytes(8, "big") + record.text.encode()).hexdigest()
+        return sha256(prev + record.seq.to_bytes(8, "big") + _bytes(record)).hexdigest()
     except (ValueError, OverflowError):
         return ""
 
@@ -188,7 +192,7 @@ def _fields(line: str) -> dict[str, tuple[Any, str]]:
             value, end = _decode_at(line, place + 1)
             found[key] = (value, line[place + 1 : end])
             place = end + 1 if line[end] == "," else end
-    except (ValueError, IndexError, TypeError):
+    except (ValueError, IndexError, TypeError, RecursionError):
         raise Malformed("a line cannot be read") from None
     return found
 

@@ -7,53 +7,23 @@ position or a chain written anew as a whole, the signed heads show, and heads ke
 it of a log whose heads were signed anew.
 """
 
-import heapq
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import chain as concatenated
-from operator import itemgetter
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-import msgspec
 from typing_extensions import override
 
 from gateway.audit import chain
 from gateway.audit.chain import Position
-from gateway.audit.columns import (
-    DECISION_COLUMNS,
-    NO_OUTCOME,
-    OUTCOME_COLUMNS,
-    decision_values,
-    missing_decision,
-    moment,
-    outcome_values,
-    text,
-)
-from gateway.audit.continuity import PRUNED, Cut, Dating, cut_fault, note_cut
+from gateway.audit.continuity import Cut, Dating, cut_fault
 from gateway.audit.heads import Heads, Sealed
 from gateway.audit.lease import ID_FILE
-from gateway.audit.models import AuditEvent, OutcomeState, RequestRecord, Writer
-from gateway.audit.pages import in_pages
+from gateway.audit.links import Link, events, requests
+from gateway.audit.models import AuditEvent, Writer
 from gateway.audit.reading import read_chunk
-from gateway.audit.records import DecisionRecord, OutcomeRecord
-from gateway.audit.services import EventBody
 
 _ATTEMPTS: Final = 3  # of a writer that the loader moves on meanwhile
-_CHAIN: Final = ("decision_id", "seq", "prev_hash", "hash", "record")
-_OUTCOME_CHAIN: Final = (
-    "outcome_state",
-    "outcome_seq",
-    "outcome_prev_hash",
-    "outcome_hash",
-    "outcome_record",
-)
-_AT: Final = DECISION_COLUMNS.index("at")
-_EVENT: Final = ("at", "actor", "type", "project", "object_type", "object_id", "details")
-_decode_decision = msgspec.json.Decoder(DecisionRecord).decode
-_decode_outcome = msgspec.json.Decoder(OutcomeRecord).decode
-_decode_event = msgspec.json.Decoder(EventBody).decode
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,22 +53,6 @@ class Report:
     sealed_at: datetime | None = None
     unsealed: int = 0
     notes: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class _Link:
-    """One record of a chain, from either table. Orders by seq."""
-
-    seq: int
-    prev: str
-    hash: str
-    record: str
-    where: str
-    why: str  # found wrong with the columns around it, or empty
-    at: float | None = None  # Unix seconds, of decisions and events
-
-    def __lt__(self, other: "_Link") -> bool:
-        return self.seq < other.seq
 
 
 class _Broken(Exception):
@@ -214,9 +168,9 @@ class _Walk:
         why = self.sealed.begin(seq=self._base.seq, hash_=self._base.hash)
         if why:
             raise _Broken(f"record {self._base.seq}", why)
-        links = _requests(self.row)
+        links = requests(self.row)
         if self.writer == chain.CONTROL_WRITER:
-            links = _events(self.row, self.cuts)
+            links = events(self.row, self.cuts)
         for link in links:
             if link.seq < self.first:
                 self._keep(link)
@@ -272,7 +226,7 @@ class _Walk:
         if name.exists() and name.read_text(encoding="ascii").strip() == self.row.directory:
             raise _Broken("its journal", f"it is gone from {directory}")
 
-    def _step(self, link: _Link) -> None:
+    def _step(self, link: Link) -> None:
         why = self.position.fault_of(
             seq=link.seq, prev=link.prev, hash_=link.hash, record=link.record.encode()
         )
@@ -285,7 +239,7 @@ class _Walk:
         if link.seq == self.sealed.next_seq:
             self._seal(link)
 
-    def _keep(self, link: _Link) -> None:
+    def _keep(self, link: Link) -> None:
         """A record from before a cut: it stands for itself, and the prune record vouches for it."""
         try:
             holds = chain.link(link.prev, link.seq, link.record.encode()) == link.hash
@@ -297,14 +251,14 @@ class _Walk:
         self.kept.append((link.seq, link.hash))
         self.count += 1
 
-    def _date(self, link: _Link, at: float) -> None:
+    def _date(self, link: Link, at: float) -> None:
         why = self._dating.fault(at)
         if why and self.writer != chain.CONTROL_WRITER:
             raise _Broken(link.where, why)
         if why:  # a clock that was set back
             self.notes.append(f"{link.where}: {why}")
 
-    def _seal(self, link: _Link) -> None:
+    def _seal(self, link: Link) -> None:
         after = self.sealed.points[self.sealed.place].after
         why = self.sealed.passed(seq=link.seq, hash_=link.hash)
         if why:
@@ -312,104 +266,3 @@ class _Walk:
         late = self._dating.late(after)
         if late:
             self.notes.append(f"up to {link.where}: {late}: loaded late, or back-dated")
-
-
-def _requests(row: Writer) -> Iterator[_Link]:
-    """Decisions and outcomes of a writer in the order of its chain.
-
-    Rows come by their first record; outcomes wait on a heap for their turn, so what is held in
-    memory is what was in flight.
-    """
-    names = (*_CHAIN, *DECISION_COLUMNS, *_OUTCOME_CHAIN, *OUTCOME_COLUMNS)
-    rows = RequestRecord.objects.filter(writer_id=row.pk, seq__lte=row.last_seq)
-    waiting: list[_Link] = []
-    for values in in_pages(rows.values_list(*names), by="seq", key=itemgetter(1)):
-        links = list(_links(values, last_seq=row.last_seq))
-        while waiting and waiting[0].seq < values[1]:
-            yield heapq.heappop(waiting)
-        for link in links:
-            heapq.heappush(waiting, link)
-        if waiting and waiting[0].seq == values[1]:
-            yield heapq.heappop(waiting)
-    yield from (heapq.heappop(waiting) for _ in range(len(waiting)))
-
-
-def _links(values: tuple[Any, ...], *, last_seq: int) -> Iterator[_Link]:
-    """The one or two records of a row, each with what is wrong with the columns."""
-    head, values = values[: len(_CHAIN)], values[len(_CHAIN) :]
-    decision_columns, values = values[: len(DECISION_COLUMNS)], values[len(DECISION_COLUMNS) :]
-    tail, outcome_columns = values[: len(_OUTCOME_CHAIN)], values[len(_OUTCOME_CHAIN) :]
-    id_, seq, prev, hash_, record = head
-    state, outcome_seq, outcome_prev, outcome_hash, outcome_record = tail
-    where = f"request record %d (decision {id_})"
-    if record or outcome_seq is None:
-        why = _decision_fault(id_, record, decision_columns)
-        if outcome_seq is None and outcome_columns != NO_OUTCOME:
-            why = why or "its outcome's columns say something without a record"
-        if (state == OutcomeState.KNOWN) != (outcome_seq is not None):
-            why = why or "column outcome_state was changed: it differs from the record"
-        at = decision_columns[_AT].timestamp() if record else None
-        yield _Link(seq, prev, hash_, record, where % seq, why, at)
-    if outcome_seq is not None and outcome_seq <= last_seq:
-        why = _outcome_fault(id_, outcome_record, outcome_columns)
-        if not record and not why:
-            expected = missing_decision(_decode_outcome(outcome_record))
-            why = "" if decision_columns == expected else "its decision's columns were changed"
-        link = (outcome_seq, outcome_prev, outcome_hash, outcome_record)
-        yield _Link(*link, where % outcome_seq, why)
-
-
-def _decision_fault(id_: str, record: str, columns: tuple[Any, ...]) -> str:
-    try:
-        decoded = _decode_decision(record)
-    except msgspec.MsgspecError:
-        return "its record cannot be read"
-    names = concatenated(["decision_id"], DECISION_COLUMNS)
-    expected = (text(decoded.id)[:100], *decision_values(decoded))
-    return _difference(names, expected, (id_, *columns))
-
-
-def _outcome_fault(id_: str, record: str, columns: tuple[Any, ...]) -> str:
-    try:
-        decoded = _decode_outcome(record)
-    except msgspec.MsgspecError:
-        return "its outcome's record cannot be read"
-    names = concatenated(["decision_id"], OUTCOME_COLUMNS)
-    expected = (text(decoded.id)[:100], *outcome_values(decoded))
-    return _difference(names, expected, (id_, *columns))
-
-
-def _difference(names: Iterator[str], expected: tuple[Any, ...], found: tuple[Any, ...]) -> str:
-    if expected == found:
-        return ""
-    pairs = zip(names, expected, found, strict=True)
-    wrong = [name for name, should, is_ in pairs if should != is_]
-    return f"column {wrong[0]} was changed: it differs from the record"
-
-
-def _events(row: Writer, cuts: dict[str, Cut]) -> Iterator[_Link]:
-    """The events in order; notes on its way what they say was pruned."""
-    names = ("seq", "prev_hash", "hash", "body", *_EVENT)
-    rows = AuditEvent.objects.filter(seq__lte=row.last_seq).values_list(*names)
-    for seq, prev, hash_, body, *columns in in_pages(rows, by="seq", key=itemgetter(0)):
-        at, why = columns[0].timestamp(), _event_fault(body, tuple(columns))
-        yield _Link(seq, prev, hash_, body, f"event {seq}", why, at)
-        if columns[2] == PRUNED:
-            note_cut({"type": PRUNED, "object_id": columns[5], "details": columns[6]}, cuts)
-
-
-def _event_fault(body: str, columns: tuple[Any, ...]) -> str:
-    try:
-        event = _decode_event(body)
-    except msgspec.MsgspecError:
-        return "its body cannot be read"
-    expected = (
-        moment(event.at),
-        event.actor,
-        event.type,
-        event.project,
-        event.object_type,
-        event.object_id,
-        event.details,
-    )
-    return _difference(iter(_EVENT), expected, columns)

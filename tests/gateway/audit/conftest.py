@@ -7,6 +7,7 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+from pytest_django.fixtures import Settings
 
 from gateway.audit.journal import FileJournal
 from gateway.audit.loader import Loader
@@ -23,6 +24,15 @@ def writing() -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.fixture(autouse=True)
+def _own_state(settings: Settings, tmp_path: Path) -> None:
+    """The signing key and the last head are this test's own."""
+    settings.VAR_DIR = tmp_path
+    settings.AUDIT_KEY_FILE = tmp_path / "audit.key"
+    settings.AUDIT_ANCHORS = []
+    settings.AUDIT_STREAMS = []
 
 
 @pytest.fixture

@@ -1,0 +1,309 @@
+"""How long evidence is kept, and how the oldest part of a chain is cut off so that it verifies.
+
+A chain is cut after a record that a signed head covers: everything before it goes, but for what a
+legal hold keeps and requests whose outcome stands after the cut. The cut is an event of the
+control chain (`audit.pruned`) that holds the last hash of what went and a digest of what stayed;
+`verify` and the offline verifier begin there. Prune records themselves are never cut.
+
+INVARIANT: rows, the chain's new beginning and the event change in one transaction.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Final
+
+from django.db import connection, transaction
+from django.db.models import Model, Q, QuerySet
+from django.utils import timezone
+
+from gateway.audit.chain import CONTROL_WRITER
+from gateway.audit.continuity import PRUNED, kept_digest
+from gateway.audit.models import AuditEvent, RequestRecord, Writer
+from gateway.audit.registry import EventType
+from gateway.audit.sealing_models import HoldSubject, LegalHold, RetentionRule, SealedChain
+from gateway.audit.services import record_event
+
+ROWS_PER_CUT: Final = 5_000  # deleted in one transaction: others wait for it
+_ACTOR: Final = "system:retention"
+
+
+class Kind(StrEnum):
+    """The kinds of data whose age this module judges."""
+
+    REQUESTS = "requests"
+    EVENTS = "events"
+
+
+class NotKept(ValueError):
+    """A rule or a hold that cannot be; the text says what to do."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pruned:
+    """What one cut removed."""
+
+    writer: str
+    records: int
+    last_seq: int
+    kept: int
+
+
+# --- rules and holds -----------------------------------------------------------------------------
+
+
+def set_retention(*, actor: str, kind: str, days: int | None) -> bool:
+    """Keep a kind of data for `days` (at least 1), or for ever (None). Returns whether that is new.
+
+    `kind` is one of Kind, or a name that another part of Sluice prunes by. Raises NotKept.
+    """
+    if days is not None and days < 1:
+        raise NotKept("data is kept for at least a day")
+    with transaction.atomic():
+        rule = RetentionRule.objects.filter(pk=kind).first()
+        before = rule.days if rule else None
+        if before == days:
+            return False
+        if days is None:
+            RetentionRule.objects.filter(pk=kind).delete()
+        else:
+            RetentionRule.objects.update_or_create(pk=kind, defaults={"days": days})
+        record_event(
+            actor=actor,
+            type=EventType.RETENTION_CHANGED,
+            object_type="retention",
+            object_id=kind,
+            details={"before_days": before, "days": days},
+        )
+    return True
+
+
+def kept_days(kind: str) -> int | None:
+    """How many days a kind of data is kept; None: for ever. One query."""
+    return RetentionRule.objects.filter(pk=kind).values_list("days", flat=True).first()
+
+
+def place_hold(*, actor: str, kind: HoldSubject, subject: str, reason: str) -> LegalHold:
+    """Keep everything of a project (its slug) or a person (`user:<uuid>`) until the hold ends.
+
+    Raises NotKept when there is one, or no reason.
+    """
+    if not reason.strip():
+        raise NotKept("say why: a hold without a reason cannot be ended by somebody else")
+    with transaction.atomic():
+        if LegalHold.objects.filter(kind=kind, subject=subject, ended_at=None).exists():
+            raise NotKept("there is a hold on it already")
+        hold = LegalHold.objects.create(
+            kind=kind, subject=subject, reason=reason, since=timezone.now()
+        )
+        _record_hold(actor, EventType.HOLD_PLACED, hold, reason)
+    return hold
+
+
+def end_hold(*, actor: str, kind: HoldSubject, subject: str, reason: str) -> None:
+    """Let it be pruned again. Raises NotKept when there is no hold."""
+    with transaction.atomic():
+        hold = LegalHold.objects.filter(kind=kind, subject=subject, ended_at=None).first()
+        if hold is None:
+            raise NotKept("there is no hold on it")
+        LegalHold.objects.filter(pk=hold.pk).update(ended_at=timezone.now())
+        _record_hold(actor, EventType.HOLD_ENDED, hold, reason)
+
+
+def _record_hold(actor: str, type_: EventType, hold: LegalHold, reason: str) -> None:
+    record_event(
+        actor=actor,
+        type=type_,
+        object_type=hold.kind,
+        object_id=hold.subject,
+        project=hold.subject if hold.kind == HoldSubject.PROJECT else "",
+        details={"reason": reason[:480]},
+    )
+
+
+def held(kind: HoldSubject) -> frozenset[str]:
+    """Subjects of the holds that last. For other parts that prune. One query."""
+    lasting = LegalHold.objects.filter(kind=kind, ended_at=None)
+    return frozenset(lasting.values_list("subject", flat=True))
+
+
+# --- pruning -------------------------------------------------------------------------------------
+
+
+def prune(*, now: datetime | None = None) -> list[Pruned]:
+    """Cut every chain as the rules say. Idempotent; returns what was cut.
+
+    Many short transactions. Raises DatabaseError.
+    """
+    now = now or timezone.now()
+    cuts: list[Pruned] = []
+    for kind in Kind:
+        days = kept_days(kind)
+        if days is not None:
+            writers: Iterable[str] = [CONTROL_WRITER]
+            if kind is Kind.REQUESTS:
+                others = Writer.objects.exclude(pk=CONTROL_WRITER)
+                writers = others.values_list("pk", flat=True)
+            for writer in writers:
+                cuts += _prune_chain(kind, writer, now - timedelta(days=days), days)
+    return cuts
+
+
+def _prune_chain(kind: Kind, writer: str, before: datetime, days: int) -> list[Pruned]:
+    cuts: list[Pruned] = []
+    while True:
+        with transaction.atomic():
+            cut = _cut(kind, writer, before, days)
+        if cut is None:
+            return cuts
+        cuts.append(cut)
+
+
+def _cut(kind: Kind, writer: str, before: datetime, days: int) -> Pruned | None:
+    """One cut, within the caller's transaction; None when nothing is left to cut."""
+    rows = Writer.objects.filter(pk=writer)
+    if connection.features.has_select_for_update:
+        rows = rows.select_for_update()
+    row = rows.first()
+    sealed = SealedChain.objects.filter(pk=writer).first()
+    if row is None or sealed is None or sealed.seq < row.first_seq:
+        return None
+    steps = _EVENTS if kind is Kind.EVENTS else _REQUESTS
+    last = steps.last_old(row, before, sealed.seq)
+    if last < row.first_seq:
+        return None
+    hash_ = steps.hash_at(writer, last)
+    if not hash_:
+        return None  # the chain is broken here: nothing is removed, `verify` names it
+    going = steps.going(writer, last)
+    removed = _delete(going)
+    kept = steps.kept(writer, last)
+    Writer.objects.filter(pk=writer).update(first_seq=last + 1, base_hash=hash_)
+    record_event(
+        actor=_ACTOR,
+        type=EventType.AUDIT_PRUNED,
+        object_type="writer",
+        object_id=writer,
+        details={
+            "kind": kind.value,
+            "days": days,
+            "first_seq": row.first_seq,
+            "last_seq": last,
+            "last_hash": hash_,
+            "records": removed,
+            "kept": kept_digest(kept),
+            "kept_records": len(kept),
+            "head": sealed.head,
+        },
+    )
+    return Pruned(writer=writer, records=removed, last_seq=last, kept=len(kept))
+
+
+def _delete(rows: "QuerySet[RequestRecord] | QuerySet[AuditEvent]") -> int:
+    """Past the guard of the evidence tables, which exists against everybody else."""
+    ids = list(rows.values_list("pk", flat=True))
+    model: type[Model] = rows.model
+    table = connection.ops.quote_name(model._meta.db_table)
+    with connection.cursor() as cursor:
+        for start in range(0, len(ids), 500):
+            part = ids[start : start + 500]
+            places = ", ".join(["%s"] * len(part))
+            cursor.execute(f"DELETE FROM {table} WHERE id IN ({places})", part)  # noqa: S608
+    return len(ids)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Steps:
+    """What differs between the two tables."""
+
+    last_old: Callable[[Writer, datetime, int], int]  # up to which seq all are old, at most sealed
+    hash_at: Callable[[str, int], str]
+    going: Callable[[str, int], "QuerySet[RequestRecord] | QuerySet[AuditEvent]"]
+    kept: Callable[[str, int], list[tuple[int, str]]]
+
+
+def _last_old_request(row: Writer, before: datetime, sealed: int) -> int:
+    rows = RequestRecord.objects.filter(writer_id=row.pk, seq__gte=row.first_seq).order_by("seq")
+    page = list(rows.values_list("seq", "at")[: ROWS_PER_CUT + 1])
+    last = row.first_seq - 1
+    for seq, at in page[:ROWS_PER_CUT]:
+        if at >= before:
+            return min(last, sealed)
+        last = seq
+    # All of them are old. Of a chain that is ended nothing is still to come.
+    whole = len(page) <= ROWS_PER_CUT and row.ending
+    return sealed if whole else min(last, sealed)
+
+
+def _request_hash(writer: str, seq: int) -> str:
+    rows = RequestRecord.objects.filter(writer_id=writer)
+    decision = rows.filter(seq=seq).exclude(record="").values_list("hash", flat=True).first()
+    if decision:
+        return decision
+    outcome = rows.filter(outcome_seq=seq).values_list("outcome_hash", flat=True).first()
+    return outcome or ""
+
+
+def _requests_held() -> Q:
+    people = held(HoldSubject.PERSON)
+    return (
+        Q(project__in=held(HoldSubject.PROJECT)) | Q(actor__in=people) | Q(on_behalf_of__in=people)
+    )
+
+
+def _requests_going(writer: str, last: int) -> QuerySet[RequestRecord]:
+    rows = RequestRecord.objects.filter(writer_id=writer, seq__lte=last)
+    return rows.exclude(outcome_seq__gt=last).exclude(_requests_held())
+
+
+def _requests_kept(writer: str, last: int) -> list[tuple[int, str]]:
+    rows = RequestRecord.objects.filter(writer_id=writer, seq__lte=last)
+    found: list[tuple[int, str]] = []
+    names = ("seq", "hash", "record", "outcome_seq", "outcome_hash")
+    for seq, hash_, record, outcome_seq, outcome_hash in rows.values_list(*names):
+        if record:
+            found.append((seq, hash_))
+        if outcome_seq is not None and outcome_seq <= last:
+            found.append((outcome_seq, outcome_hash))
+    return found
+
+
+def _last_old_event(row: Writer, before: datetime, sealed: int) -> int:
+    rows = AuditEvent.objects.filter(seq__gte=row.first_seq, seq__lte=sealed).order_by("seq")
+    last = row.first_seq - 1
+    for seq, at in rows.values_list("seq", "at")[:ROWS_PER_CUT]:
+        if at >= before:
+            break
+        last = seq
+    return last
+
+
+def _event_hash(writer: str, seq: int) -> str:
+    del writer
+    return AuditEvent.objects.filter(seq=seq).values_list("hash", flat=True).first() or ""
+
+
+def _events_going(writer: str, last: int) -> QuerySet[AuditEvent]:
+    del writer
+    people = held(HoldSubject.PERSON)
+    bare = [person.partition(":")[2] for person in people]
+    return (
+        AuditEvent.objects.filter(seq__lte=last)
+        .exclude(type=PRUNED)
+        .exclude(project__in=held(HoldSubject.PROJECT))
+        .exclude(Q(actor__in=people) | Q(object_id__in=[*people, *bare]))
+    )
+
+
+def _events_kept(writer: str, last: int) -> list[tuple[int, str]]:
+    del writer
+    return list(AuditEvent.objects.filter(seq__lte=last).values_list("seq", "hash"))
+
+
+_REQUESTS: Final = _Steps(
+    last_old=_last_old_request, hash_at=_request_hash, going=_requests_going, kept=_requests_kept
+)
+_EVENTS: Final = _Steps(
+    last_old=_last_old_event, hash_at=_event_hash, going=_events_going, kept=_events_kept
+)
