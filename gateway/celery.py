@@ -6,6 +6,7 @@ import warnings
 from celery import Celery
 from celery.exceptions import SecurityWarning
 from celery.schedules import crontab
+from kombu import Queue
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "gateway.settings")  # noqa: TID251
 
@@ -15,6 +16,10 @@ warnings.filterwarnings("ignore", message="You're running the worker", category=
 app = Celery("sluice")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
+# Two queues, so that workers may be kept for one of them; one that is not told takes from both in
+# turn.
+app.conf.task_queues = [Queue("default"), Queue("batches")]
+app.conf.task_routes = {"batches.*": {"queue": "batches"}}
 app.conf.beat_schedule = {
     "seal-the-audit": {"task": "audit.seal", "schedule": 60.0},
     "stream-the-audit": {"task": "audit.stream", "schedule": 10.0},
@@ -23,5 +28,8 @@ app.conf.beat_schedule = {
         "task": "accounts.clear_expired_sessions",
         "schedule": crontab(hour=3, minute=17),
     },
+    # Whatever a killed worker left is found within seconds; two small queries when nothing is.
+    "sweep-batches": {"task": "batches.sweep", "schedule": 5.0, "options": {"expires": 30}},
+    "forget-batch-rows": {"task": "batches.forget_rows", "schedule": crontab(hour=4, minute=11)},
     "sweep-files": {"task": "files.sweep", "schedule": 60.0},
 }
