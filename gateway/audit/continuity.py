@@ -52,7 +52,7 @@ def _day(at: float) -> str:
 def kept_digest(kept: Iterable[tuple[int, str]]) -> str:
     """What a prune record says of the records it kept: SHA-256 over their places and hashes."""
     text = "".join(f"{seq} {hash_}\n" for seq, hash_ in sorted(kept))
-    return sha256(text.encode()).hexdigest()
+    return sha256(text.encode(errors="surrogatepass")).hexdigest()
 
 
 class Cut(NamedTuple):

@@ -53,8 +53,11 @@ def merkle_root(leaves: list[bytes]) -> str:
 
 def root_of(previous: str, chains: Iterable[tuple[str, int, str]]) -> str:
     """Root over the head before (its hash in hex) and where each chain stands."""
-    leaves = [f"head {previous}".encode()]
-    leaves += [f"chain {writer} {seq} {hash_}".encode() for writer, seq, hash_ in chains]
+    leaves = [f"head {previous}".encode(errors="surrogatepass")]
+    leaves += [
+        f"chain {writer} {seq} {hash_}".encode(errors="surrogatepass")
+        for writer, seq, hash_ in chains
+    ]
     return merkle_root(leaves)
 
 

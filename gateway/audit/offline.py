@@ -65,8 +65,8 @@ class _Chain:
     def __init__(self, line: dict[str, Any], sealed: Sealed) -> None:
         try:
             self.writer = str(line["writer"])
-            self.first, self.base = int(line["first"]), str(line["base"])
-            self.last, self.end = int(line["last"]), str(line["hash"])
+            self.first, self.base = _number(line["first"]), str(line["base"])
+            self.last, self.end = _number(line["last"]), str(line["hash"])
             self.digest = bytes.fromhex(self.base)
         except (KeyError, TypeError, ValueError):
             raise Malformed("a chain's line cannot be read") from None
@@ -80,7 +80,9 @@ class _Chain:
         self.dating = Dating()
         self._waiting: list[_Record] = []
         self._row = 0
-        genesis = sha256(b"sluice journal " + self.writer.encode()).hexdigest()
+        genesis = sha256(
+            b"sluice journal " + self.writer.encode(errors="surrogatepass")
+        ).hexdigest()
         if self.first <= 1 and (self.first, self.base) != (1, genesis):
             self.why = "it does not begin where a chain begins"
         self.why = self.why or sealed.begin(seq=self.seq, hash_=self.base)
@@ -197,6 +199,13 @@ def _fields(line: str) -> dict[str, tuple[Any, str]]:
     return found
 
 
+def _number(value: object) -> int:
+    """A record's number: whole, and no longer than the eight bytes it is hashed with."""
+    if type(value) is not int or not 0 <= value < 1 << 63:
+        raise ValueError("not a record's number")
+    return value
+
+
 def _records(fields: dict[str, tuple[Any, str]], kind: str) -> list[_Record]:
     parts = [("", "event", "event")] if kind == "event" else []
     if kind == "request":
@@ -208,13 +217,13 @@ def _records(fields: dict[str, tuple[Any, str]], kind: str) -> list[_Record]:
                 seq, prev, hash_ = (fields[prefix + each][0] for each in ("seq", "prev", "hash"))
                 value, text = fields[name]
                 at = float(value.get("at", math.nan))
-                found.append(_Record(int(seq), str(prev), str(hash_), text, what, at))
+                found.append(_Record(_number(seq), str(prev), str(hash_), text, what, at))
         known = "outcome" in fields
         if kind == "request" and (fields["outcome_state"][0] == "known") != known:
             raise Malformed("a request's outcome is missing or too many")
         if len(found) == 2 and fields["decision"][0]["id"] != fields["outcome"][0]["id"]:
             raise Malformed("a decision stands with another one's outcome")
-    except (AttributeError, KeyError, TypeError, ValueError):
+    except (AttributeError, KeyError, OverflowError, TypeError, ValueError):
         raise Malformed("a row cannot be read") from None
     if not found:
         raise Malformed("a row holds no record")

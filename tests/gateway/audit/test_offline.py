@@ -1,5 +1,6 @@
 """The verifier that needs an export and the public key, and nothing of the system that wrote it."""
 
+import re
 import subprocess
 import sys
 import time
@@ -243,15 +244,32 @@ def test_ten_thousand_random_mutations_are_all_found(lines: Lines, settings: Set
     hunt(lines, signing_key(settings.AUDIT_KEY_FILE), 10_000)
 
 
+JUNK = ["{", "}", '"', "\n", "null", "9" * 30, "-1", "1.5", "true", "\ud800", ":", "[]", "1e999"]
+
+
+def damage(text: str, chance: Random) -> list[str]:
+    """An export with a few characters of it replaced by something unlikely."""
+    at = chance.randrange(len(text))
+    return (text[:at] + chance.choice(JUNK) + text[at + chance.randrange(40) :]).split("\n")
+
+
 def test_no_line_whatever_makes_it_raise(lines: Lines) -> None:
     keys = public_keys()
     chance = Random(7)  # noqa: S311 - repeatable, nothing secret
     text = "".join(lines)
-    for _ in range(150):
-        at = chance.randrange(len(text))
-        junk = chance.choice(["{", "}", '"', "\n", "null", "9" * 30, "\ud800", ":", "[]", "1e999"])
-        broken = (text[:at] + junk + text[at + chance.randrange(40) :]).split("\n")
-        offline.verify_export(broken, keys=keys)
+    for _ in range(300):
+        offline.verify_export(damage(text, chance), keys=keys)
+
+
+@pytest.mark.parametrize("number", ["1e999", "-1", "1.5", "true", "9" * 30, '"1"', "null", "[]"])
+@pytest.mark.parametrize("field", ["seq", "outcome_seq", "first", "last", "at"])
+def test_a_number_that_is_none_is_a_break_and_no_traceback(
+    lines: Lines, field: str, number: str
+) -> None:
+    text = "".join(lines)
+    forged = re.sub(rf'"{field}":[-0-9.]+', f'"{field}":{number}', text, count=1)
+    assert forged != text
+    assert offline.verify_export(forged.splitlines(), keys=public_keys()).breaks
 
 
 def test_the_command_exports_evidence_whole_and_says_that_it_did(
