@@ -108,12 +108,16 @@ class Head:
             number, at = int(tree["head"]), datetime.fromisoformat(tree["at"])
             key, previous, root = str(tree["key"]), str(tree["previous"]), str(tree["root"])
             count = int(tree["chains"])
-            signature = base64.b64decode(line["signature"], validate=True)
+            written = str(line["signature"])
+            signature = base64.b64decode(written, validate=True)
         except (KeyError, TypeError, ValueError, AttributeError, OverflowError, RecursionError):
             raise Malformed("a head cannot be read") from None
         why = ""
         if key not in keys:
             why = "it is signed with another key"
+        elif base64.b64encode(signature).decode() != written:
+            # The last character has bits to spare: several would decode to the same bytes.
+            why = "its signature was changed"
         else:
             try:
                 keys[key].verify(signature, SIGNED_AS + body)

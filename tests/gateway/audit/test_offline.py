@@ -244,6 +244,18 @@ def test_ten_thousand_random_mutations_are_all_found(lines: Lines, settings: Set
     hunt(lines, signing_key(settings.AUDIT_KEY_FILE), 10_000)
 
 
+def test_a_signature_written_in_another_way_is_found(lines: Lines) -> None:
+    """Of 88 characters of base64 the last one before the padding carries two bits only."""
+    at = forging.kinds(lines, "head")[0]
+    value = forging.tree(lines[at])
+    last = value["signature"][-3]
+    alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+    other = alphabet[alphabet.index(last) ^ 1]
+    forged = value | {"signature": value["signature"][:-3] + other + "=="}
+    lines[at] = forging.line(forged)
+    assert check(lines) == ["head 1: its signature was changed"]
+
+
 JUNK = ["{", "}", '"', "\n", "null", "9" * 30, "-1", "1.5", "true", "\ud800", ":", "[]", "1e999"]
 
 
