@@ -241,6 +241,11 @@ class RequestRecord(AppendOnly):
         return self.decision_record.opaque if self.decision_record else []
 
     @property
+    def inherited(self) -> str:
+        """What stored things passed on to the request, as a declaration; empty: nothing."""
+        return self.decision_record.inherited if self.decision_record else ""
+
+    @property
     def shadow_rules(self) -> list[str]:
         """Rules that matched without effect."""
         return self.decision_record.shadow_rules if self.decision_record else []

@@ -37,6 +37,7 @@ class DecisionRecord(msgspec.Struct, frozen=True, kw_only=True, tag_field="t", t
     classes: dict[str, int] = {}
     opaque: list[str] = []
     declared: str = ""  # what the caller declared, normalised: "confidential, health"
+    inherited: str = ""  # what stored things passed on, in the same words
     decision: str  # "allowed", "denied", "unknown_alias", "refused" (rate limit, budget)
     reason: str = ""  # code of the error the caller got, when refused
     revision: str

@@ -9,6 +9,7 @@ from gateway.inference.masking import Outgoing, RequestMasking
 from gateway.inference.shadow import ShadowDecision
 from gateway.protocol.requests import RelayRequest
 from policies.engine.facts import Endpoint, RequestFacts
+from policies.engine.labels import PUBLIC, Label
 from policies.engine.permit import Candidate, Permit
 
 Header = tuple[bytes, bytes]
@@ -16,13 +17,18 @@ Header = tuple[bytes, bytes]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Inbound:
-    """One request, whoever brings it: /v1, the chat, a batch row."""
+    """One request, whoever brings it: /v1, the chat, a batch row.
+
+    `declared` is in the caller's words; `inherited` joins what the stored things that it is made
+    of pass on: see `Reply.passes_on`.
+    """
 
     principal: Principal
     endpoint: Endpoint
     body: bytes
     request_id: str
     declared: str = ""
+    inherited: Label = PUBLIC
     channel: str = "api"
 
 
@@ -32,12 +38,16 @@ class Reply:
 
     Either `body` is the whole answer, or `chunks` yields it; whoever reads `chunks` must call
     `aclose` on every path, which cancels the upstream and writes the outcome.
+
+    `passes_on`: what whoever stores the request or this answer keeps beside it, and gives back as
+    `Inbound.inherited` with every request that is made of it.
     """
 
     status: int
     headers: list[Header]
     body: bytes | None = None
     stream: "AsyncIterator[bytes] | None" = None
+    passes_on: Label = PUBLIC
 
     async def _whole(self) -> AsyncIterator[bytes]:
         if self.body is not None:

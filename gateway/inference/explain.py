@@ -11,19 +11,21 @@ from gateway.inference.exchange import Decided, Inbound
 from gateway.inference.path import decide_on, new_id
 from gateway.inference.refusals import in_words, ways_out
 from gateway.inference.surroundings import on_prem_only_reason
-from gateway.inference.trace import rule_names
+from gateway.inference.trace import label_words, rule_names
 from gateway.protocol.walk import places
 from policies.engine.explain import explain
 from policies.engine.facts import Endpoint
+from policies.engine.labels import PUBLIC, Label
 
 
-def explain_request(
+def explain_request(  # noqa: PLR0913 -- a request has that many sides
     snapshot: Snapshot,
     principal: Principal,
     endpoint: Endpoint,
     body: bytes,
     declared: str = "",
     *,
+    inherited: Label = PUBLIC,
     age_s: float = 0.0,
 ) -> dict[str, Any]:
     """Label, findings with their places, rules, candidates in order, dropped ones with reasons.
@@ -40,6 +42,7 @@ def explain_request(
             body=body,
             request_id=new_id("req_"),
             declared=declared,
+            inherited=inherited,
             channel="explain",
         ),
         decision_id=new_id("dec_"),
@@ -61,6 +64,7 @@ def explain_request(
         },
         "declared": labelled.declared,
         "findings": _findings(decided),
+        "inherited": "" if inherited == PUBLIC else label_words(inherited),
         "opaque": sorted(labelled.opaque),
         "only_declared": sorted(
             set(policy.taxonomy.minimums) - set(decided.view.analyser.data_classes.values())

@@ -1,4 +1,4 @@
-"""The label of a request: floors, declared, found, opaque. It only ever rises.
+"""The label of a request: floors, declared, inherited, found, opaque. It only ever rises.
 
 A scan that failed or ran out of time is not an error here: it makes the request opaque, which no
 deployment off on_prem is cleared for.
@@ -29,12 +29,16 @@ _NOTHING_FOUND = Analysis()
 class Labelled:
     """A label with its grounds. `unmaskable` is the part of it that masking cannot take away.
 
+    `passes_on` is what everything made of this request inherits (semantic rule 7): what was
+    declared, the key's floor, what it inherited itself, and the worst when a part was opaque.
+    Found text is not among it: where it travels again it is scanned again.
     `findings` point into the walked texts by index (those across two texts are only counted);
     `opaque` holds the reasons that counted; `texts` what the findings point into.
     """
 
     label: Label
     unmaskable: Label
+    passes_on: Label
     declared: str
     data_classes: Mapping[str, int]
     class_labels: Mapping[str, Label]
@@ -94,7 +98,12 @@ def read_declaration(words: str, taxonomy: Taxonomy) -> Label:
 
 
 def label_request(
-    request: RelayRequest, *, view: ProjectView, principal: Principal, declared: str = ""
+    request: RelayRequest,
+    *,
+    view: ProjectView,
+    principal: Principal,
+    declared: str = "",
+    inherited: Label = PUBLIC,
 ) -> Labelled:
     """Scan every key and scalar and join everything that is known. CPU only, no I/O.
 
@@ -105,24 +114,27 @@ def label_request(
     scanned = scan(request, view)
     analysis, across, opaque = scanned.analysis, scanned.across, scanned.opaque
 
-    parts = [policy.floor, principal.floor]
+    # A key's floor is what its owner declared for all that it sends.
+    lasting = [principal.floor, inherited]
     if request.declared:
         declared = f"{declared}, {request.declared}" if declared else request.declared
     if declared:
         stated = read_declaration(declared, taxonomy)
         declared = ", ".join([stated.sensitivity.word, *sorted(stated.categories)])
-        parts.append(stated)
+        lasting.append(stated)
+    if opaque:
+        lasting.append(taxonomy.worst)
+    passes_on = taxonomy.join(lasting)
 
     # No single text holds these, so they cannot be masked.
-    parts += [Label(categories=frozenset({each.category})) for each in across.findings]
-    if opaque:
-        parts.append(taxonomy.worst)
-    unmaskable = taxonomy.join(parts)
+    crossing = [Label(categories=frozenset({each.category})) for each in across.findings]
+    unmaskable = taxonomy.join([policy.floor, passes_on, *crossing])
 
     if not analysis.findings and not across.findings:
         return Labelled(
             label=unmaskable,
             unmaskable=unmaskable,
+            passes_on=passes_on,
             declared=declared,
             data_classes=_NO_COUNTS,
             class_labels=_NO_LABELS,
@@ -142,6 +154,7 @@ def label_request(
     return Labelled(
         label=taxonomy.join((unmaskable, *labels.values())),
         unmaskable=unmaskable,
+        passes_on=passes_on,
         declared=declared,
         data_classes=counts,
         class_labels=labels,

@@ -75,12 +75,17 @@ class Gateway(Surroundings):
     async def _run_once(self, inbound: Inbound, tried: frozenset[str]) -> Reply:
         trace = Trace(self.journal, decision_id=new_id("dec_"), started_s=self.monotonic())
         headers: list[Header] = [(b"x-request-id", inbound.request_id.encode())]
+        decided: Decided | None = None
         try:
             decided = self.decide(inbound, decision_id=trace.decision_id)
             headers += decision_headers(decided.permit)
             await self._admit(inbound, decided, trace)
-            return await Attempts(self, inbound, decided, trace, headers).run(skip=tried)
+            reply = await Attempts(self, inbound, decided, trace, headers).run(skip=tried)
+            reply.passes_on = decided.labelled.passes_on
+            return reply  # noqa: TRY300 -- `else` would put the refusals before the answer
         except GatewayError as error:
+            if decided is not None:
+                error.passes_on = decided.labelled.passes_on
             self.finish(trace, status=error.status, error=error.recorded)
             if trace.attempts:
                 headers.append((b"x-sluice-attempts", attempts_header(trace.attempts)))
@@ -145,6 +150,7 @@ class Gateway(Surroundings):
                 request_id=inbound.request_id,
                 channel=inbound.channel,
                 size_bytes=len(inbound.body),
+                inherited=inbound.inherited,
                 decision=decision,
                 reason=reason,
                 shadow=decided.shadow,
@@ -201,6 +207,7 @@ def decide_on(
             view=view,
             principal=principal,
             declared=inbound.declared,
+            inherited=inbound.inherited,
             facts=facts,
         ),
     )
@@ -209,7 +216,11 @@ def decide_on(
 def _label(request: RelayRequest, *, view: ProjectView, inbound: Inbound) -> Labelled:
     try:
         return label_request(
-            request, view=view, principal=inbound.principal, declared=inbound.declared
+            request,
+            view=view,
+            principal=inbound.principal,
+            declared=inbound.declared,
+            inherited=inbound.inherited,
         )
     except InvalidRequest:
         raise

@@ -11,6 +11,7 @@ from gateway.protocol.requests import RelayRequest
 from policies.classification.findings import Analysis
 from policies.engine.decide import CompiledPolicy, decide
 from policies.engine.facts import RequestFacts
+from policies.engine.labels import Label
 
 FAILED = "error"
 
@@ -45,13 +46,14 @@ class Remembering:
         return analysis
 
 
-def decide_in_shadow(
+def decide_in_shadow(  # noqa: PLR0913 -- a label has that many sources
     shadow: CompiledPolicy,
     *,
     request: RelayRequest,
     view: ProjectView,
     principal: Principal,
     declared: str,
+    inherited: Label,
     facts: RequestFacts,
 ) -> ShadowDecision:
     """Label and decide as if `shadow` were in effect. CPU only. Never raises.
@@ -60,7 +62,11 @@ def decide_in_shadow(
     """
     try:
         labelled = label_request(
-            request, view=replace(view, policy=shadow), principal=principal, declared=declared
+            request,
+            view=replace(view, policy=shadow),
+            principal=principal,
+            declared=declared,
+            inherited=inherited,
         )
         permit = decide(
             shadow,

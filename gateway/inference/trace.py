@@ -17,6 +17,7 @@ from gateway.protocol.answers import Usage
 from gateway.protocol.errors import FailClosed
 from gateway.protocol.requests import RelayRequest
 from gateway.protocol.restoring import AnswerRestorer
+from policies.engine.labels import PUBLIC, Label
 from policies.engine.permit import Dropped, Permit, RuleRef
 
 log = logging.getLogger(__name__)
@@ -140,6 +141,7 @@ def decision_record(  # noqa: PLR0913 -- a record has that many sources
     request_id: str,
     channel: str,
     size_bytes: int,
+    inherited: Label,
     decision: str,
     reason: str = "",
     shadow: ShadowDecision | None = None,
@@ -164,6 +166,7 @@ def decision_record(  # noqa: PLR0913 -- a record has that many sources
         classes=dict(labelled.data_classes),
         opaque=sorted(labelled.opaque),
         declared=labelled.declared,
+        inherited="" if inherited == PUBLIC else label_words(inherited),
         decision=decision,
         reason=reason,
         revision=permit.revision,
@@ -175,6 +178,11 @@ def decision_record(  # noqa: PLR0913 -- a record has that many sources
         suspended_rules=rule_names(permit.suspended),
         shadow=None if shadow is None else _in_shadow(shadow),
     )
+
+
+def label_words(label: Label) -> str:
+    """As declarations are written: `confidential, health`."""
+    return ", ".join([label.sensitivity.word, *sorted(label.categories)])
 
 
 def _in_shadow(shadow: ShadowDecision) -> ShadowRecord:

@@ -24,6 +24,8 @@ from typing import Any
 import msgspec
 from typing_extensions import override
 
+from policies.engine.labels import Label
+
 
 class GatewayError(Exception):
     """Base: a status, OpenAI's error object, and headers."""
@@ -45,6 +47,8 @@ class GatewayError(Exception):
         self.param = param
         self.headers = dict(headers or {})
         self.extra = dict(extra or {})
+        # What whoever stores the refused request keeps beside it; None: it was never labelled.
+        self.passes_on: Label | None = None
 
     @property
     def recorded(self) -> str:

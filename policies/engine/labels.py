@@ -43,6 +43,11 @@ class Label:
     sensitivity: Sensitivity = Sensitivity.PUBLIC
     categories: frozenset[str] = frozenset()
 
+    def joined(self, other: "Label") -> "Label":
+        """Both, without the minimums of any taxonomy: for labels that are kept. Whoever decides
+        joins them through the project's taxonomy again."""
+        return Label(max(self.sensitivity, other.sensitivity), self.categories | other.categories)
+
 
 PUBLIC = Label()
 _UNKNOWN = Sensitivity.RESTRICTED  # the minimum of a category that no taxonomy knows

@@ -62,7 +62,7 @@ MUTATIONS = (
         1,
         "what is declared is not joined",
         _LABEL,
-        "        parts.append(stated)\n",
+        "        lasting.append(stated)\n",
         "",
     ),
     Mutation(
@@ -141,7 +141,7 @@ MUTATIONS = (
         6,
         "opaque content is as clean as it looks",
         _LABEL,
-        "    if opaque:\n        parts.append(taxonomy.worst)\n",
+        "    if opaque:\n        lasting.append(taxonomy.worst)\n",
         "",
     ),
     Mutation(
@@ -150,6 +150,13 @@ MUTATIONS = (
         _LABEL,
         "view.analyser.analyse(walked.texts)",
         "view.analyser.analyse(walked.texts[-1:])",
+    ),
+    Mutation(
+        7,
+        "what stored things pass on is forgotten",
+        _LABEL,
+        "    lasting = [principal.floor, inherited]\n",
+        "    lasting = [principal.floor]\n",
     ),
     Mutation(
         8,

@@ -113,6 +113,7 @@ def inbound(house: House, send: Data) -> Inbound:
         body=msgspec.json.encode(body),
         request_id="req_1",
         declared=send.get("declared", ""),
+        inherited=label_from(send.get("inherited", "public")),
     )
 
 
