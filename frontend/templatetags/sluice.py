@@ -1,10 +1,16 @@
-"""Template tags of the pages: icons and badges."""
+"""Template tags of the pages: icons, badges, the rail, and what components bring along."""
+
+from typing import Any
 
 from django import template
-from django.utils.html import format_html
+from django.template.context import Context
+from django.templatetags.static import static
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
 
+from frontend import navigation
 from frontend.badges import WORDS, Badge
+from frontend.component_files import SHARED, modules, style_sheets
 from frontend.drawings import drawing
 
 register = template.Library()
@@ -23,7 +29,7 @@ def icon(name: str, size: int = 16) -> SafeString:
     )
 
 
-@register.inclusion_tag("frontend/components/badge.html")
+@register.inclusion_tag("badge/badge.html")
 def badge(kind: str) -> dict[str, object]:
     """The badge `kind`: icon, word and border."""
     return {"kind": Badge(kind), "word": WORDS[Badge(kind)]}
@@ -33,3 +39,43 @@ def badge(kind: str) -> dict[str, object]:
 def badge_kinds() -> list[str]:
     """Every kind there is, for the templates that scripts clone."""
     return [kind.value for kind in Badge]
+
+
+@register.simple_tag
+def shared_styles() -> SafeString:
+    """The style sheets of the components that every page has."""
+    return _links(style_sheets(SHARED))
+
+
+@register.simple_tag
+def styles(names: str) -> SafeString:
+    """The style sheets of components: `{% styles "rail frame" %}`."""
+    return _links(style_sheets(names.split()))
+
+
+@register.simple_tag
+def scripts(names: str) -> SafeString:
+    """The modules of components: `{% scripts "frame" %}`."""
+    return format_html_join(
+        "\n",
+        '<script type="module" src="{}"></script>',
+        ((static(path),) for path in modules(names.split())),
+    )
+
+
+@register.inclusion_tag("rail/rail.html", takes_context=True)
+def rail(context: Context) -> dict[str, Any]:
+    """The rail, for whoever is signed in. Reads `page` and `project` of the page's context."""
+    request = context["request"]
+    return {
+        **navigation.rail_of(request, project=context.get("project")),
+        "request": request,
+        "page": context.get("page", ""),
+        "csrf_token": context.get("csrf_token"),
+    }
+
+
+def _links(paths: list[str]) -> SafeString:
+    return format_html_join(
+        "\n", '<link rel="stylesheet" href="{}">', ((static(path),) for path in paths)
+    )

@@ -17,12 +17,11 @@ from frontend import sessions
 from frontend.access import chat_project, chat_projects
 from frontend.badges import Badge, badge_for
 from frontend.forms import SignInForm
+from frontend.navigation import PROJECT_IN_SESSION, person_of
 from gateway.accounts.models import Project, User
 from gateway.chat import service
 from gateway.inference.contracts import ModelCard
 from gateway.protocol.errors import FailClosed
-
-PROJECT_IN_SESSION = "project"
 
 
 class SignIn(LoginView):
@@ -61,7 +60,7 @@ def chat_page(request: HttpRequest, slug: str | None = None) -> HttpResponse:
     projects = chat_projects(user)
     project = _chosen(user, projects, slug, request.session.get(PROJECT_IN_SESSION, ""))
     context: dict[str, Any] = {"page": "chat", "projects": projects, "project": project}
-    context["person"] = _person(user)
+    context["person"] = person_of(user)
     if project is None:
         return _no_chat(
             request,
@@ -97,15 +96,6 @@ def _chosen(user: User, projects: list[Project], slug: str | None, last: str) ->
         return chat_project(user, slug)
     by_slug = {project.slug: project for project in projects}
     return by_slug.get(last) or next(iter(projects), None)
-
-
-def _person(user: User) -> dict[str, str]:
-    name = user.name or user.email
-    return {
-        "name": name,
-        "initial": name[:1],
-        "detail": user.email if name != user.email else _("Signed in"),
-    }
 
 
 def _choice(card: ModelCard) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 // The conversation on this page. It lives here only: it is sent whole with each message, and a
 // reload starts anew.
 
-import { $, badge, copyOf, fill, post, slot } from "./dom.js";
+import { $, badge, copyOf, fill, post, slot } from "../../components/frame/dom.js";
 import { Lens } from "./lens.js";
 import { Prose } from "./prose.js";
 import { begin, complete, receiptOf } from "./receipt.js";

@@ -1,7 +1,7 @@
 // Before sending: where this message would go, and why. What is typed is sent to our own server
 // only, is scanned there and is never stored.
 
-import { $, badge, copyOf, fill, post, slot } from "./dom.js";
+import { $, badge, copyOf, fill, post, slot } from "../../components/frame/dom.js";
 
 const PAUSE_MS = 220;
 

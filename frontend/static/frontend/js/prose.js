@@ -2,7 +2,7 @@
 // is no path from a reply to markup. Understands fences, bare JSON, headings, lists, quotes, `code`,
 // **strong** and *emphasis*; all else stays as it was written.
 
-import { copyOf, copyText, slot } from "./dom.js";
+import { copyOf, copyText, slot } from "../../components/frame/dom.js";
 
 const FENCE = /^ {0,3}(`{3,}|~{3,})\s*([^`\s]*)[^`]*$/;
 const ITEM = /^\s{0,3}(?:([-*+])|(\d{1,9})[.)])\s+(.*)$/;

@@ -1,7 +1,7 @@
 // After sending: what the gateway says it did. Taken from its response headers and from the count
 // of tokens that came with the stream; never from what a model wrote.
 
-import { badge, copyText, fill, slot } from "./dom.js";
+import { badge, copyText, fill, slot } from "../../components/frame/dom.js";
 
 const words = (text) => (text ?? "").split(",").map((word) => word.trim()).filter(Boolean);
 
