@@ -16,6 +16,9 @@ warnings.filterwarnings("ignore", message="You're running the worker", category=
 app = Celery("sluice")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
+# Whoever has something to tell a worker (a request, a batch's loop) does not wait for a broker that
+# is away: 6 s otherwise. What it would have told is in the database, and the sweeps find it.
+app.conf.broker_transport_options = {"max_retries": 0, "socket_connect_timeout": 2.0}
 # Two queues, so that workers may be kept for one of them; one that is not told takes from both in
 # turn.
 app.conf.task_queues = [Queue("default"), Queue("batches")]
