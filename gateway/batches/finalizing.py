@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from gateway.batches.claims import claim, new_claim, release, renew
 from gateway.batches.endings import end
-from gateway.batches.formats import Format, format_of
+from gateway.batches.formats import Format, Problem, format_of
 from gateway.batches.models import Batch, BatchRow, Ending, RowState, Status
 from gateway.batches.results import unrun_line
 from gateway.batches.rows import sealed_context
@@ -20,7 +20,7 @@ from gateway.files.encrypted import EncryptedReader, unseal
 from gateway.files.keys import project_key
 from gateway.files.models import Purpose, StoredFile
 from gateway.files.services import abandon, reading, set_label
-from gateway.files.uploads import Upload
+from gateway.files.uploads import Upload, publish
 from policies.engine.labels import Label, Sensitivity
 
 ROWS_AT_ONCE = 200
@@ -30,6 +30,9 @@ _FINAL = {
     Ending.EXPIRED: Status.EXPIRED,
     Ending.CANCELLED: Status.CANCELLED,
 }
+_ALL_FAILED = Problem(
+    code="all_requests_failed", message="Every request failed; the error file says why, row by row."
+)
 _UNRUN = {
     Ending.EXPIRED: (
         "batch_expired",
@@ -109,7 +112,7 @@ class _Outputs:
             upload = self._uploads.get(good)
             if upload is None:
                 continue
-            file = upload.finish(
+            file = upload.store(
                 name=f"{batch.pk}_{'output' if good else 'error'}.jsonl",
                 purpose=Purpose.BATCH_OUTPUT,
                 declared="",
@@ -138,15 +141,22 @@ def _end(batch: Batch, *, by: str, written: list[StoredFile], unrun: int) -> Non
             )
         # They are in the files now.
         BatchRow.objects.filter(batch=batch).update(sealed_result=None)
-        if batch.completed or batch.failed:
+        for file in written:
+            publish(file)
+        if batch.total and not unrun and not batch.unlabelled:
+            # Of every row: what nobody has read may hold anything.
             set_label(batch.input_file_id, _label(batch))
+        status, errors = _FINAL[ending], batch.errors
+        if ending is Ending.DONE and not batch.completed:
+            status, errors = Status.FAILED, [*errors, _ALL_FAILED.as_data()]
         end(
             batch,
-            _FINAL[ending],
+            status,
             now=now,
             output_file_id=batch.output_file_id,
             error_file_id=batch.error_file_id,
             failed=batch.failed + unrun,
+            errors=errors,
         )
 
 

@@ -139,8 +139,10 @@ def delete_file(principal: Principal, file_id: str) -> None:
 
 
 def abandon(row: StoredFile) -> None:
-    """Delete a file of ours that nobody was told of. Harmless the second time."""
-    _delete(row, actor=RETENTION, reason="abandoned")
+    """Remove a file that was stored and never published. Harmless for any other."""
+    ours = StoredFile.objects.filter(pk=row.pk, state=FileState.WRITING)
+    if ours.update(state=FileState.DELETING):
+        remove(row)
 
 
 def hold(row: StoredFile) -> bool:

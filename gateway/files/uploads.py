@@ -80,6 +80,34 @@ class Upload:
         expires_after_s: int | None = None,
     ) -> StoredFile:
         """The stored file, ready. Raises InvalidRequest when the project's store is full."""
+        row = self.store(
+            name=name,
+            purpose=purpose,
+            declared=declared,
+            label=label,
+            expires_after_s=expires_after_s,
+        )
+        try:
+            with transaction.atomic():
+                publish(row)
+        except BaseException:
+            remove(row)
+            raise
+        return row
+
+    def store(
+        self,
+        *,
+        name: str,
+        purpose: Purpose,
+        declared: str = "",
+        label: Label | None = None,
+        expires_after_s: int | None = None,
+    ) -> StoredFile:
+        """The stored file, which nobody sees before `publish`; a sweep removes it after an hour.
+
+        Raises InvalidRequest when the project's store is full.
+        """
         self._writer.finish()
         self._sink.close()
         now = timezone.now()
@@ -104,17 +132,6 @@ class Upload:
             row.save(force_insert=True)
         try:
             blobs.hand_over(self._path, row.storage_name)
-            with transaction.atomic():
-                row.state = FileState.READY
-                row.save(update_fields=["state"])
-                record(
-                    EventType.FILE_CREATED,
-                    row,
-                    self.actor,
-                    purpose=row.purpose,
-                    bytes=row.bytes,
-                    declared=declared,
-                )
         except BaseException:
             remove(row)
             raise
@@ -145,6 +162,20 @@ class Upload:
                 "would be more. Delete some.",
                 code="storage_full",
             )
+
+
+def publish(row: StoredFile) -> None:
+    """Let a stored file be seen, in the transaction of what it belongs to."""
+    row.state = FileState.READY
+    row.save(update_fields=["state"])
+    record(
+        EventType.FILE_CREATED,
+        row,
+        row.created_by,
+        purpose=row.purpose,
+        bytes=row.bytes,
+        declared=row.declared,
+    )
 
 
 def require_lifetime(seconds: int, param: str) -> None:
