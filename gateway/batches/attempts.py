@@ -7,10 +7,13 @@ written or sent, only to know whose turn to wait for: a permit lives 30 s, a que
 import logging
 import random
 import traceback
+from collections.abc import Callable
+from dataclasses import replace
 
 from gateway.batches import pace, retrying
 from gateway.batches.formats import Format, RowRequest
 from gateway.batches.models import RowState
+from gateway.batches.principals import Creator
 from gateway.batches.results import (
     NotJSON,
     answered_line,
@@ -57,14 +60,20 @@ class Attempt:
         self._chance = chance
 
     async def run(
-        self, format: Format, *, principal: Principal, endpoint: Endpoint, declared: str
+        self,
+        format: Format,
+        *,
+        creator: Callable[[], Creator],
+        principal: Principal,
+        endpoint: Endpoint,
+        declared: str,
     ) -> Settled:
         """What became of it. Raises CancelledError only."""
         try:
             request = format.request(self._text)
             self.custom_id = request.custom_id
             inbound = self._inbound(request, principal, endpoint, declared)
-            return await self._in_turn(inbound)
+            return await self._in_turn(inbound, creator)
         except GatewayError as error:
             return self._failed(error)
         except Exception as error:  # noqa: BLE001 -- the outer border of one row
@@ -87,7 +96,7 @@ class Attempt:
             channel=CHANNEL,
         )
 
-    async def _in_turn(self, inbound: Inbound) -> Settled:
+    async def _in_turn(self, inbound: Inbound, creator: Callable[[], Creator]) -> Settled:
         deployment = self._next_deployment(inbound)
         if not deployment:
             return await self._ask(inbound)  # refused: that is for the path to say and to record
@@ -96,7 +105,11 @@ class Attempt:
             wait_s = 1.0 + self._chance.random()
             return Settled(row=self.row, state=RowState.PENDING, wait_s=wait_s)
         try:
-            return await self._ask(inbound)
+            # Waiting takes seconds, and a key is revoked within one.
+            principal = creator().now(self._gateway.fresh_snapshot()[0])
+            if principal is None:
+                return Settled(row=self.row, state=RowState.PENDING)
+            return await self._ask(replace(inbound, principal=principal))
         finally:
             self._pace.leave(deployment)
 
@@ -139,12 +152,15 @@ class Attempt:
             if code in retrying.OVERLOADED:
                 self._pace.refused(deployment, now_s=self._gateway.monotonic())
         row = self.row
-        again = retrying.after(
-            error, attempt=row.attempt, failures=row.failures, chance=self._chance
-        )
+        again = retrying.after(error, tries=row.tries, failures=row.failures, chance=self._chance)
         if again is not None:
             return Settled(
-                row=row, state=RowState.PENDING, wait_s=again.wait_s, counts=again.counts
+                row=row,
+                state=RowState.PENDING,
+                wait_s=again.wait_s,
+                tried=True,
+                counts=again.counts,
+                lost=again.lost,
             )
         return Settled(
             row=row,

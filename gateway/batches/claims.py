@@ -10,7 +10,7 @@ from collections.abc import Collection
 from datetime import datetime, timedelta
 
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import F, Q, QuerySet
 
 from gateway.batches.liveness import is_gone
 from gateway.batches.models import Batch, BatchRow, RowState
@@ -48,8 +48,27 @@ def claim(batch_id: str, *, by: str, statuses: Collection[str], now: datetime) -
         left = BatchRow.objects.filter(batch_id=batch_id, state=RowState.LEASED)
         if not gone:
             left = left.filter(lease_until__lte=now)
-        left.update(state=RowState.PENDING, lost=True, lease_until=None, driver="", not_before=now)
+        _come_back(left, now)
     return True
+
+
+def _come_back(left: "QuerySet[BatchRow]", now: datetime) -> None:
+    left.update(
+        state=RowState.PENDING,
+        lost=True,
+        tries=F("tries") + 1,
+        lease_until=None,
+        driver="",
+        not_before=now,
+    )
+
+
+def reclaim(batch_id: str, *, by: str, now: datetime) -> None:
+    """Take back rows that somebody else leased and whose lease has ended. In a transaction."""
+    stray = BatchRow.objects.filter(
+        batch_id=batch_id, state=RowState.LEASED, lease_until__lte=now
+    ).exclude(driver=by)
+    _come_back(stray, now)
 
 
 def renew(batch_id: str, *, by: str, statuses: Collection[str], now: datetime) -> None:
@@ -60,5 +79,10 @@ def renew(batch_id: str, *, by: str, statuses: Collection[str], now: datetime) -
 
 
 def release(batch_id: str, *, by: str) -> None:
-    """Let others work on it. Idempotent."""
-    Batch.objects.filter(pk=batch_id, driver=by).update(driver="", driver_until=None)
+    """Let others work on it. Idempotent. Rows that are still leased were never begun: whoever
+    releases has settled those that were."""
+    with transaction.atomic():
+        BatchRow.objects.filter(batch_id=batch_id, state=RowState.LEASED, driver=by).update(
+            state=RowState.PENDING, lease_until=None, driver=""
+        )
+        Batch.objects.filter(pk=batch_id, driver=by).update(driver="", driver_until=None)

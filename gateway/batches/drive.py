@@ -32,7 +32,9 @@ from gateway.files.encrypted import EncryptedReader, Unreadable
 from gateway.files.keys import project_key
 from gateway.files.models import StoredFile
 from gateway.files.services import reading
+from gateway.inference.contracts import Principal
 from gateway.inference.path import Gateway
+from gateway.protocol.errors import FailClosed
 from policies.engine.facts import Endpoint
 
 log = logging.getLogger(__name__)
@@ -40,8 +42,9 @@ log = logging.getLogger(__name__)
 MOST_ROWS = 128
 SPARE_ROWS = 16  # leased before their turn, so that a slot that comes free is filled at once
 KEEP_EVERY_S = 2.0
-LOOK_AGAIN_S = 1.0
+LOOK_AGAIN_S = 1.0  # also after a lease whose rows mostly found their deployment's queue full
 DATABASE_PAUSE_S = 1.0
+_MAY_NOT = "The key or the person that created the batch may not go on."
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -88,7 +91,9 @@ class Drive:
         self._settled: list[Settled] = []
         self._wake = asyncio.Event()
         self._leasing = True
-        self._stopped_because = ""
+        self._stopped: tuple[str, str] | None = None  # reason and message
+        self._leased = 0  # with the last lease
+        self._put_back = 0  # since then, for want of a place
 
     async def run(self) -> None:
         """Until no row is left, the batch is told to end, or the task is cancelled."""
@@ -136,6 +141,10 @@ class Drive:
                 if monotonic() >= keep_at:
                     await self._keep(opened)
                     keep_at = monotonic() + KEEP_EVERY_S
+                if self._put_back * 2 > self._leased:
+                    # Leasing on would read and decide the same rows over and over.
+                    self._put_back = 0
+                    look_at = monotonic() + LOOK_AGAIN_S
                 if self._leasing and monotonic() >= look_at and self._room() > 0:
                     began = await self._begin(opened)
                     look_at = monotonic() + (0.0 if began else LOOK_AGAIN_S)
@@ -176,18 +185,41 @@ class Drive:
             return False
         if not leased:
             return False
-        texts = await self._desk(opened.texts, leased)
+        self._leased, self._put_back = len(leased), 0
+        ready = await self._ready(opened, leased)
+        if ready is None:
+            self._settled += [
+                Settled(row=row, state=RowState.PENDING, wait_s=LOOK_AGAIN_S) for row in leased
+            ]
+            return False
+        principal, texts = ready
         for row, text in zip(leased, texts, strict=True):
-            self._start(opened, row, text)
+            self._start(opened, principal, row, text)
         return True
 
-    def _start(self, opened: _Opened, row: Leased, text: bytes) -> None:
-        snapshot, _ = self._gateway.fresh_snapshot()
-        principal = opened.creator.now(snapshot)
+    async def _ready(
+        self, opened: _Opened, leased: list[Leased]
+    ) -> tuple[Principal, list[bytes]] | None:
+        """As whom to ask, and the rows' texts. None: not at all, or not at the moment."""
+        try:
+            texts = await self._desk(opened.texts, leased)
+            principal = opened.creator.now(self._gateway.fresh_snapshot()[0])
+        except Unreadable:
+            self._stop("unreadable_file", "The input file cannot be read.")
+            return None
+        except FailClosed:
+            return None
         if principal is None:
-            self._stopped_because = "invalid_api_key"
-            self._settled.append(Settled(row=row, state=RowState.PENDING))
-            return
+            # A key that is new is not in every snapshot yet.
+            if not await self._desk(opened.creator.is_alive):
+                self._stop("invalid_api_key", _MAY_NOT)
+            return None
+        return principal, texts
+
+    def _stop(self, reason: str, message: str) -> None:
+        self._stopped = self._stopped or (reason, message)
+
+    def _start(self, opened: _Opened, principal: Principal, row: Leased, text: bytes) -> None:
         batch = opened.batch
         attempt = Attempt(
             row,
@@ -200,6 +232,7 @@ class Drive:
         task = asyncio.create_task(
             attempt.run(
                 opened.format,
+                creator=lambda: opened.creator,
                 principal=principal,
                 endpoint=Endpoint(batch.endpoint),
                 declared=batch.declared,
@@ -211,11 +244,14 @@ class Drive:
     def _done(self, task: "asyncio.Task[Settled]") -> None:
         attempt = self._tasks.pop(task)
         if task.cancelled():
+            sent = attempt.sent
             self._settled.append(
-                Settled(row=attempt.row, state=RowState.PENDING, lost=attempt.sent)
+                Settled(row=attempt.row, state=RowState.PENDING, tried=sent, lost=sent)
             )
         else:
-            self._settled.append(task.result())
+            settled = task.result()
+            self._settled.append(settled)
+            self._put_back += settled.state is RowState.PENDING and not settled.tried
         self._wake.set()
 
     def _give_up_waiting(self) -> None:
@@ -231,14 +267,10 @@ class Drive:
             except DatabaseError:
                 self._settled = settled + self._settled
                 raise
-        if self._stopped_because and self._leasing:
+        if self._stopped and self._leasing:
             self._leasing = False
-            await self._desk(
-                stop_batch,
-                self._batch_id,
-                reason=self._stopped_because,
-                message="The key or the person that created the batch may not go on.",
-            )
+            reason, message = self._stopped
+            await self._desk(stop_batch, self._batch_id, reason=reason, message=message)
 
     async def _keep(self, opened: _Opened) -> None:
         status = await self._desk(rows.keep, self._batch_id, by=self._by, now=timezone.now())

@@ -76,7 +76,8 @@ class Batch(models.Model):
 
     `kind` names the format its rows are read and its results written in. `driver` names the
     process that runs its rows until `driver_until`. The label is the join of the rows' labels so
-    far; it governs the input and the output file, never how a row is routed.
+    far; it governs the output files, and the input file once every row was labelled, never how a
+    row is routed.
     """
 
     id = models.CharField(max_length=40, primary_key=True, default=new_batch_id)
@@ -98,6 +99,7 @@ class Batch(models.Model):
     total = models.PositiveIntegerField(default=0)
     completed = models.PositiveIntegerField(default=0)
     failed = models.PositiveIntegerField(default=0)
+    unlabelled = models.PositiveIntegerField(default=0)  # failed before anybody read their text
     prompt_tokens = models.BigIntegerField(default=0)
     completion_tokens = models.BigIntegerField(default=0)
     sensitivity = models.CharField(
@@ -141,8 +143,9 @@ class BatchRow(models.Model):
     """One request of a batch: `length` bytes of its input file from `offset`.
 
     `attempt` counts leases and fences them: whoever settles a row names the attempt that was its
-    own, and changes nothing when another began meanwhile. `lost` says that a lease ended without
-    a word: the row may have been answered, and paid for, before its answer could be kept.
+    own, and changes nothing when another began meanwhile. `tries` counts how often it was asked for
+    in vain, `failures` those of them that count as one of the few. `lost` says that a try ended
+    without a word: the row may have been answered, and paid for, before its answer could be kept.
     """
 
     batch = models.ForeignKey(Batch, on_delete=models.CASCADE, related_name="rows")
@@ -152,6 +155,7 @@ class BatchRow(models.Model):
     length = models.PositiveIntegerField()
     state = models.CharField(max_length=10, choices=RowState.choices, default=RowState.PENDING)
     attempt = models.PositiveIntegerField(default=0)
+    tries = models.PositiveIntegerField(default=0)
     failures = models.PositiveIntegerField(default=0)
     lost = models.BooleanField(default=False)
     not_before = models.DateTimeField(default=timezone.now)

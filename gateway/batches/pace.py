@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 FIRST_LIMIT = 8.0
 LEAST_LIMIT = 1.0
 MOST_LIMIT = 64.0
+LEAST_WAITING = 16
 COOL_S = 1.0  # failures of one burst count once
 
 
@@ -47,11 +48,14 @@ class Pace:
         return sum(int(lane.limit) for lane in self._lanes.values()) or int(self._first)
 
     async def enter(self, deployment: str, *, patience_s: float) -> bool:
-        """Wait for a slot. False: none came free in time. True: `leave` on every path."""
+        """Wait for a slot. False: none came free in time, or as many wait already as would be let
+        in at once: then there is room for rows that go elsewhere. True: `leave` on every path."""
         lane = self._lane(deployment)
         if lane.in_flight < int(lane.limit) and not lane.waiting:
             lane.in_flight += 1
             return True
+        if len(lane.waiting) >= max(int(lane.limit), LEAST_WAITING):
+            return False
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         lane.waiting.append(turn)
         try:

@@ -2,12 +2,14 @@
 
 from dataclasses import dataclass
 
+from django.utils import timezone
+
 from gateway.accounts.access import may
 from gateway.accounts.models import APIKey, User
 from gateway.accounts.roles import Role
 from gateway.batches.models import Batch
 from gateway.inference.contracts import Principal, Snapshot
-from gateway.snapshot.keys import principal_of_member
+from gateway.snapshot.keys import live_key, principal_of_member
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +22,12 @@ class Creator:
     def now(self, snapshot: Snapshot) -> Principal | None:
         """The principal by this snapshot; None: the key or the person may not go on."""
         return snapshot.keys.get(self.digest) if self.digest else self.member
+
+    def is_alive(self) -> bool:
+        """Whether the database knows them, whatever a snapshot says. Up to three queries."""
+        if not self.digest:
+            return self.member is not None
+        return live_key(self.digest.hex(), timezone.now()) is not None
 
 
 def creator_of(batch: Batch) -> Creator:

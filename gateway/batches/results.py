@@ -109,8 +109,9 @@ def _line(
 
 
 def _receipt(row: Leased, headers: Mapping[str, str], *, model: str) -> dict[str, object]:
-    """Where the row went and why. `earlier_attempt_lost`: a process ended while the row was with
-    a model server, so it may have been answered, and paid for, once more than this says."""
+    """Where the row went and why. `attempt` counts how often it was asked for.
+    `earlier_attempt_lost`: a process ended, or a connection broke, while the row was with a model
+    server, so it may have been answered, and paid for, once more than this says."""
     rules = headers.get("x-sluice-rules", "")
     categories = headers.get("x-sluice-categories", "")
     return {
@@ -123,6 +124,6 @@ def _receipt(row: Leased, headers: Mapping[str, str], *, model: str) -> dict[str
         "rules": rules.split(", ") if rules else [],
         "masked": int(headers.get("x-sluice-masked", "0")),
         "attempts": headers.get("x-sluice-attempts", ""),
-        "attempt": row.attempt,
+        "attempt": row.tries + 1,
         "earlier_attempt_lost": row.lost,
     }

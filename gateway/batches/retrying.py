@@ -27,6 +27,8 @@ _NOBODY_WORKED = frozenset(
         *("deployment_changed", "provider_missing", "address_refused", "forwards_elsewhere"),
     }
 )
+# Attempts that ended so may have been answered, and paid for, without our knowing.
+_NOBODY_KNOWS = frozenset({"timeout", "closed_early", "protocol_error"})
 # What tells a deployment's pace to slow down.
 OVERLOADED = frozenset({"http_429", "http_503", "http_529", "timeout", "connect_failed"})
 _SECONDS = re.compile("[0-9]{1,6}")
@@ -34,35 +36,34 @@ _SECONDS = re.compile("[0-9]{1,6}")
 
 @dataclass(frozen=True, slots=True)
 class Again:
-    """Try again after `wait_s` seconds. `counts`: it is one of the few tries."""
+    """Try again after `wait_s` seconds. `counts`: it is one of the few tries. `lost`: an answer
+    may have been made, and paid for, that never came."""
 
     wait_s: float
     counts: bool
+    lost: bool = False
 
 
-def after(
-    error: GatewayError, *, attempt: int, failures: int, chance: random.Random
-) -> Again | None:
-    """What follows `error` in a row's `attempt` (from 1) after `failures` that counted; None:
+def after(error: GatewayError, *, tries: int, failures: int, chance: random.Random) -> Again | None:
+    """What follows `error` after `tries` that were in vain, `failures` of which counted; None:
     the row has failed."""
-    if isinstance(error, RateLimited):
-        asked = error.headers.get("retry-after", "")
-        least_s = int(asked) if _SECONDS.fullmatch(asked) else 0
-        wait_s = max(backoff_s(attempt, chance), min(least_s, LONGEST_RETRY_AFTER_S))
+    if not isinstance(error, RateLimited | FailClosed | NoDeploymentAvailable):
+        return None
+    asked = error.headers.get("retry-after", "")
+    least_s = int(asked) if _SECONDS.fullmatch(asked) else 0
+    wait_s = max(backoff_s(tries, chance), min(least_s, LONGEST_RETRY_AFTER_S))
+    if not isinstance(error, NoDeploymentAvailable):
         return Again(wait_s, counts=False)
-    if isinstance(error, FailClosed):
-        return Again(backoff_s(attempt, chance), counts=False)
-    if isinstance(error, NoDeploymentAvailable):
-        counts = any(code not in _NOBODY_WORKED for _, code in attempts_in(error))
-        if counts and failures + 1 >= MAX_FAILURES:
-            return None
-        return Again(backoff_s(attempt, chance), counts=counts)
-    return None
+    codes = [code for _, code in attempts_in(error)]
+    counts = any(code not in _NOBODY_WORKED for code in codes)
+    if counts and failures + 1 >= MAX_FAILURES:
+        return None
+    return Again(wait_s, counts=counts, lost=not _NOBODY_KNOWS.isdisjoint(codes))
 
 
-def backoff_s(attempt: int, chance: random.Random) -> float:
-    """1 s, 2 s, 4 s … 60 s, of which half is left to chance."""
-    whole = min(2.0 ** min(attempt - 1, 10), LONGEST_WAIT_S)
+def backoff_s(tries: int, chance: random.Random) -> float:
+    """1 s, 2 s, 4 s … 60 s after 0, 1, 2 … tries, of which half is left to chance."""
+    whole = min(2.0 ** min(tries, 10), LONGEST_WAIT_S)
     return whole / 2 + chance.random() * whole / 2
 
 

@@ -12,7 +12,7 @@ from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
 
-from gateway.batches.claims import CLAIM_TIME, renew
+from gateway.batches.claims import CLAIM_TIME, reclaim, renew
 from gateway.batches.models import Batch, BatchRow, RowState, Status
 from gateway.files.encrypted import seal
 from policies.engine.labels import Label, Sensitivity
@@ -31,6 +31,7 @@ class Leased:
     offset: int
     length: int
     attempt: int
+    tries: int
     failures: int
     lost: bool
 
@@ -48,6 +49,7 @@ class Settled:
     prompt_tokens: int = 0
     completion_tokens: int = 0
     wait_s: float = 0.0
+    tried: bool = False  # PENDING: it was asked for, in vain
     counts: bool = False  # as one of the few tries
     lost: bool = False  # the attempt may have been answered without our knowing
 
@@ -67,6 +69,7 @@ def lease(batch_id: str, *, by: str, limit: int, now: datetime) -> list[Leased]:
                 offset=row.offset,
                 length=row.length,
                 attempt=row.attempt + 1,
+                tries=row.tries,
                 failures=row.failures,
                 lost=row.lost,
             )
@@ -91,6 +94,7 @@ def keep(batch_id: str, *, by: str, now: datetime) -> Status:
         BatchRow.objects.filter(batch_id=batch_id, state=RowState.LEASED, driver=by).update(
             lease_until=now + CLAIM_TIME
         )
+        reclaim(batch_id, by=by, now=now)
         return Status(Batch.objects.values_list("status", flat=True).get(pk=batch_id))
 
 
@@ -103,11 +107,12 @@ def settle(batch_id: str, settled: Sequence[Settled], *, key: bytes) -> int:
     with transaction.atomic():
         taken = [each for each in settled if _store(batch_id, each, key, now)]
         done = sum(each.state is RowState.COMPLETED for each in taken)
-        failed = sum(each.state is RowState.FAILED for each in taken)
+        failed = [each for each in taken if each.state is RowState.FAILED]
         if done or failed:
             Batch.objects.filter(pk=batch_id).update(
                 completed=F("completed") + done,
-                failed=F("failed") + failed,
+                failed=F("failed") + len(failed),
+                unlabelled=F("unlabelled") + sum(each.label is None for each in failed),
                 prompt_tokens=F("prompt_tokens") + sum(each.prompt_tokens for each in taken),
                 completion_tokens=F("completion_tokens")
                 + sum(each.completion_tokens for each in taken),
@@ -135,8 +140,8 @@ def _store(batch_id: str, each: Settled, key: bytes, now: datetime) -> bool:
     if each.state is RowState.PENDING:
         values["not_before"] = now + timedelta(seconds=each.wait_s)
         values["lost"] = row.lost or each.lost
-        if each.counts:
-            values["failures"] = row.failures + 1
+        values["tries"] = row.tries + each.tried
+        values["failures"] = row.failures + each.counts
     else:
         values["code"] = each.code
         values["sealed_result"] = seal(

@@ -244,13 +244,16 @@ async def _refusal(answer: Answer) -> Exception:
 
 
 def _all_failed(failures: list[_NextPlease]) -> GatewayError:
+    waits = [int(f.retry_after) for f in failures if _SECONDS.fullmatch(f.retry_after)]
+    headers = {"retry-after": str(min(waits))} if waits else None
     if failures and all(failure.code == "http_429" for failure in failures):
-        waits = [int(f.retry_after) for f in failures if _SECONDS.fullmatch(f.retry_after)]
         return RateLimited(
             "Every model server that may receive this request is at its rate limit.",
-            headers={"retry-after": str(min(waits))} if waits else None,
+            headers=headers,
         )
-    return NoDeploymentAvailable(
+    unavailable = NoDeploymentAvailable(
         "No model server that may receive this request could answer it. It was not sent anywhere "
         "else."
     )
+    unavailable.headers.update(headers or {})
+    return unavailable
