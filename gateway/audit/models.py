@@ -285,6 +285,21 @@ class RequestRecord(AppendOnly):
         """Placeholders that the caller got as such."""
         return self.outcome.unrestored if self.outcome else 0
 
+    @property
+    def cached_tokens(self) -> int:
+        """Of the prompt's tokens, those that the vendor had in its cache."""
+        return self.outcome.cached_tokens if self.outcome else 0
+
+    @property
+    def estimated_tokens(self) -> list[int]:
+        """[prompt, completion] of our own, where the upstream gave no figures."""
+        return self.outcome.estimated_tokens if self.outcome else []
+
+    @property
+    def cost_nano(self) -> int | None:
+        """The cost in 10^-9 USD; None without an answer or a known price."""
+        return self.outcome.cost_nano if self.outcome else None
+
 
 class AuditEvent(AppendOnly):
     """A change of the control plane, chained under the writer `control`."""

@@ -69,6 +69,10 @@ class OutcomeRecord(msgspec.Struct, frozen=True, kw_only=True, tag_field="t", ta
     masked: int = 0  # findings replaced in what the deployment that served was sent
     restored: int = 0  # values put back into its answer
     unrestored: int = 0  # placeholders that stayed in the answer
+    cached_tokens: int = 0  # of the prompt's, read from the vendor's cache
+    # [prompt, completion], our own, where an answer came without the upstream's figures.
+    estimated_tokens: list[int] = []
+    cost_nano: int | None = None  # in 10^-9 USD; None: no answer, or no price is known
 
 
 Record = DecisionRecord | OutcomeRecord

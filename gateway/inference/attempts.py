@@ -144,19 +144,20 @@ class Attempts:
         provider = self._gateway.providers.get(destination.provider)
         if provider is None:
             raise _NextPlease("provider_missing")
-        body = body_for(
+        tree = body_for(
             request.tree,
             endpoint=request.endpoint,
             zone=destination.zone,
             model=destination.upstream_model,
             ask_usage=request.stream and not request.include_usage,
         )
+        body = encode(tree)
         answer = await provider.send(
             Call(
                 permit=self._decided.permit,
                 destination=destination,
                 path=PATHS[request.endpoint],
-                body=encode(body),
+                body=body,
                 stream=request.stream,
                 request_id=self._inbound.request_id,
             )
@@ -168,6 +169,8 @@ class Attempts:
             trace = self._trace
             trace.deployment, trace.zone = candidate.deployment, candidate.zone.value
             trace.upstream_model = destination.upstream_model
+            trace.price = self._decided.snapshot.prices.get(candidate.deployment)
+            trace.sent_bytes = len(body)
             trace.masked = candidate.masked
             if outgoing.minted is not None:
                 trace.restorer = AnswerRestorer(outgoing.minted, self._inbound.principal.restores)
@@ -200,7 +203,7 @@ class Attempts:
         trace.attempts[-1][2] = "ok"
         gateway.finish(trace, status=200)
         headers.append((b"content-length", b"%d" % len(body)))
-        return Reply(status=200, headers=headers, body=body)
+        return Reply(status=200, headers=headers, body=body, trace=trace)
 
     async def _begin_stream(self, answer: Answer, headers: list[Header]) -> Reply:
         """Wait for the first event, so that a stream that dies before it can go elsewhere."""
@@ -222,6 +225,7 @@ class Attempts:
             status=200,
             headers=headers,
             stream=Relay(self._gateway, self._trace, answer, chunks, reader, first),
+            trace=self._trace,
         )
 
 

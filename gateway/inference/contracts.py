@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from gateway.audit.records import Record
+from gateway.inference.prices import Price
 from gateway.protocol.restores import Restores
 from gateway.providers.calls import Destination
 from policies.classification.findings import Analysis
@@ -88,6 +89,8 @@ class Snapshot:
     projects: Mapping[str, ProjectView]
     destinations: Mapping[str, Destination]  # by deployment name
     egress_stopped: bool = False
+    # By deployment name. One that is missing has no known price.
+    prices: Mapping[str, Price] = field(default_factory=dict)
 
 
 class SnapshotUnavailable(Exception):

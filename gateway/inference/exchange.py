@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from gateway.inference.contracts import Principal, ProjectView, Snapshot
 from gateway.inference.label import Labelled
 from gateway.inference.masking import Outgoing, RequestMasking
+from gateway.inference.prices import Receipt
 from gateway.inference.shadow import ShadowDecision
+from gateway.inference.trace import Trace
 from gateway.protocol.requests import RelayRequest
 from policies.engine.facts import Endpoint, RequestFacts
 from policies.engine.labels import PUBLIC, Label
@@ -48,6 +50,7 @@ class Reply:
     body: bytes | None = None
     stream: "AsyncIterator[bytes] | None" = None
     passes_on: Label = PUBLIC
+    trace: Trace | None = None
 
     async def _whole(self) -> AsyncIterator[bytes]:
         if self.body is not None:
@@ -57,6 +60,11 @@ class Reply:
     def chunks(self) -> AsyncIterator[bytes]:
         """The answer piece by piece, whether it is a stream or not."""
         return self.stream if self.stream is not None else self._whole()
+
+    @property
+    def receipt(self) -> Receipt | None:
+        """What the request used and cost; None until its answer has ended. No I/O."""
+        return None if self.trace is None else self.trace.receipt
 
     async def aclose(self) -> None:
         """End the stream, if there is one."""

@@ -98,6 +98,7 @@ class Relay:
         self._around.router.ended(trace.deployment)
         trace.attempts[-1][2] = error or "ok"
         trace.model, trace.usage, trace.bytes_out = reader.model, reader.usage, self._sent
+        trace.events_out = reader.events
         self._around.finish(trace, status=status, error=error)
         await self._answer.aclose()
 

@@ -12,6 +12,7 @@ from gateway.audit.records import (
 )
 from gateway.inference.contracts import Journal, Principal, Reservation
 from gateway.inference.label import Labelled
+from gateway.inference.prices import Price, Receipt
 from gateway.inference.shadow import ShadowDecision
 from gateway.protocol.answers import Usage
 from gateway.protocol.errors import FailClosed
@@ -23,6 +24,8 @@ from policies.engine.permit import Dropped, Permit, RuleRef
 log = logging.getLogger(__name__)
 
 CLIENT_CLOSED = 499
+# The usual rule of thumb for English, where nobody counted.
+BYTES_PER_TOKEN = 4
 _NO_USAGE = Usage()
 OTHER_MODEL = "(other)"
 # How vendors date the model behind a name: gpt-4o -> gpt-4o-2024-08-06, llama3 -> llama3:latest.
@@ -45,11 +48,15 @@ class Trace:
         "bytes_out",
         "decision_id",
         "deployment",
+        "events_out",
         "first_byte_ms",
         "masked",
         "model",
+        "price",
+        "receipt",
         "reservation",
         "restorer",
+        "sent_bytes",
         "upstream_model",
         "usage",
         "zone",
@@ -64,10 +71,14 @@ class Trace:
         self.attempts: list[list[str]] = []
         self.bytes_out = 0
         self.deployment = ""
+        self.events_out = 0  # of a stream
         self.zone = ""
         self.first_byte_ms: int | None = None
         self.masked = 0  # findings replaced in what the deployment that serves was sent
         self.model = ""
+        self.price: Price | None = None  # of the deployment that serves; None: not known
+        self.receipt: Receipt | None = None  # once it has ended, if anybody answered
+        self.sent_bytes = 0
         self.restorer: AnswerRestorer | None = None
         self.reservation: Reservation | None = None
         self.upstream_model = ""  # what the deployment that serves was asked for
@@ -103,6 +114,7 @@ class Trace:
                 )
             else:
                 self.reservation.release()
+        self.receipt = receipt = self._receipt(duration_s=now_s - self._started_s)
         if not self._decided:
             return
         record = OutcomeRecord(
@@ -122,6 +134,11 @@ class Trace:
             masked=self.masked,
             restored=self.restorer.restored if self.restorer is not None else 0,
             unrestored=self.restorer.left if self.restorer is not None else 0,
+            cached_tokens=self.usage.cached_tokens,
+            estimated_tokens=[receipt.prompt_tokens, receipt.completion_tokens]
+            if receipt is not None and receipt.estimated
+            else [],
+            cost_nano=receipt.cost_nano if receipt is not None else None,
         )
         try:
             self._journal.append(record)
@@ -130,6 +147,36 @@ class Trace:
             log.error(  # noqa: TRY400 -- a traceback adds nothing
                 "outcome of %s could not be written to the journal", self.decision_id
             )
+
+    def _receipt(self, *, duration_s: float) -> Receipt | None:
+        """What was used and what it cost; None when nobody answered."""
+        if not self.deployment:
+            return None
+        usage = self.usage
+        prompt, completion = usage.prompt_tokens, usage.completion_tokens
+        estimated = prompt is None
+        if prompt is None:
+            prompt = -(-self.sent_bytes // BYTES_PER_TOKEN)
+            # Most servers write an event a token, and two or three more around them.
+            completion = self.events_out or self.bytes_out // BYTES_PER_TOKEN
+        price = self.price
+        return Receipt(
+            deployment=self.deployment,
+            zone=self.zone,
+            prompt_tokens=prompt,
+            completion_tokens=completion or 0,
+            cached_tokens=usage.cached_tokens,
+            cost_nano=None
+            if price is None
+            else price.cost_nano(
+                prompt_tokens=prompt,
+                completion_tokens=completion or 0,
+                cached_tokens=usage.cached_tokens,
+                cache_write_tokens=usage.cache_write_tokens,
+                duration_s=duration_s,
+            ),
+            estimated=estimated,
+        )
 
 
 def decision_record(  # noqa: PLR0913 -- a record has that many sources

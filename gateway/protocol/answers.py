@@ -14,11 +14,22 @@ class Usage(msgspec.Struct, frozen=True):
 
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
+    cached_tokens: int = 0  # of the prompt's, read from the vendor's cache
+    cache_write_tokens: int = 0  # of the prompt's, written to it
+
+
+class _Figures(msgspec.Struct):
+    """The `usage` object. What stands deeper is read only when it is there."""
+
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    prompt_tokens_details: msgspec.Raw = msgspec.Raw()
+    cache_creation_input_tokens: msgspec.Raw = msgspec.Raw()
 
 
 class _Head(msgspec.Struct):
     model: str | None = None
-    usage: Usage | None = None
+    usage: _Figures | None = None
 
 
 _HEAD = msgspec.json.Decoder(_Head)
@@ -30,10 +41,29 @@ def read_head(body: bytes) -> tuple[str, Usage]:
         head = _HEAD.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError):
         return "", Usage()
-    usage = head.usage or Usage()
+    usage = head.usage
+    if usage is None:
+        return head.model or "", Usage()
     return head.model or "", Usage(
-        _plausible(usage.prompt_tokens), _plausible(usage.completion_tokens)
+        _plausible(usage.prompt_tokens),
+        _plausible(usage.completion_tokens),
+        _cached(_decoded(usage.prompt_tokens_details)),
+        _whole(_decoded(usage.cache_creation_input_tokens)),
     )
+
+
+def _decoded(raw: msgspec.Raw) -> object:
+    """A part of JSON that was found well-formed already; None where there is none."""
+    return msgspec.json.decode(raw) if raw else None
+
+
+def _cached(details: object) -> int:
+    """The cached tokens of `prompt_tokens_details`; 0 where it says nothing sensible."""
+    return _whole(details.get("cached_tokens")) if isinstance(details, dict) else 0
+
+
+def _whole(value: object) -> int:
+    return (_plausible(value) or 0) if type(value) is int else 0
 
 
 class UpstreamFault(msgspec.Struct, frozen=True):
@@ -85,13 +115,14 @@ class StreamReader:
     always whole events, never half of one.
     """
 
-    __slots__ = ("_keep_usage", "_last", "_rest", "done", "failed", "model", "usage")
+    __slots__ = ("_keep_usage", "_last", "_rest", "done", "events", "failed", "model", "usage")
 
     def __init__(self, *, keep_usage: bool) -> None:
         self._keep_usage = keep_usage
         self._rest = b""
         self._last = (b"", b"")  # what came last, for servers that end without [DONE]
         self.done = False
+        self.events = 0  # about the tokens, when the upstream says no number
         self.failed = False  # the upstream put an error object into the stream
         self.model = ""
         self.usage = Usage()
@@ -110,6 +141,7 @@ class StreamReader:
         if not whole:
             return b""
         self._last = (self._last[1], whole)
+        self.events += whole.count(b"data:")
         if not self.model:
             found = _MODEL.search(whole)
             if found:
@@ -149,7 +181,12 @@ class StreamReader:
         usage = tree.get("usage")
         if not isinstance(usage, dict):
             return True
-        self.usage = Usage(_count(usage, "prompt_tokens"), _count(usage, "completion_tokens"))
+        self.usage = Usage(
+            _count(usage, "prompt_tokens"),
+            _count(usage, "completion_tokens"),
+            _cached(usage.get("prompt_tokens_details")),
+            _whole(usage.get("cache_creation_input_tokens")),
+        )
         # Only the bare usage event goes; one that carries choices is the caller's.
         return self._keep_usage or bool(tree.get("choices"))
 

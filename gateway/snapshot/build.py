@@ -22,6 +22,7 @@ from gateway.inference.contracts import Analyser, Snapshot
 from gateway.providers.calls import Destination
 from gateway.snapshot.keys import live_keys
 from gateway.snapshot.projects import MakeAnalyser, Projects
+from gateway.usage.prices import prices_of
 from policies.classification.analyser import Analyser as Recognizers
 from policies.engine.facts import Zone
 from policies.services.views import OwnClasses
@@ -66,6 +67,7 @@ class Builder:
             keys=live_keys(now),
             projects=self._projects.build(deployments),
             destinations=self._read_destinations(deployments),
+            prices=prices_of(deployments),
             egress_stopped=organisation is not None and organisation.egress_stopped,
         )
 
