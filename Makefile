@@ -2,9 +2,11 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# What is not about the stores runs once, in `make test`.
+ON_POSTGRES ?= --ignore=tests/browser --ignore=tests/bench tests
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: run test test-live check bench lock upgrade format clean
+.PHONY: run test test-postgres test-live check bench lock upgrade format clean
 
 run: $(VENV)/.run  ## set everything up and serve http://127.0.0.1:8000 (PORT, SLUICE_VAR)
 	@exec $(BIN)/python -m gateway.supervisor
@@ -12,6 +14,9 @@ run: $(VENV)/.run  ## set everything up and serve http://127.0.0.1:8000 (PORT, S
 test: $(VENV)/.dev  ## all tests but the live tier
 	$(BIN)/python -m pytest -q -m "not live" --ignore=tests/browser
 	$(BIN)/python -m pytest -q -m "not live" tests/browser
+
+test-postgres: $(VENV)/.dev  ## the tests on PostgreSQL and Redis, started from Debian's packages
+	$(BIN)/python -m tests.support.on_postgres pytest -q -m "not live" $(ON_POSTGRES)
 
 test-live: $(VENV)/.dev  ## against real vLLM servers on the CPU
 	bash .ci/install-live

@@ -17,6 +17,7 @@ from django.core.asgi import get_asgi_application
 _django = get_asgi_application()
 
 from gateway import runtime  # noqa: E402 -- needs the applications loaded
+from gateway.checks import why_not_to_start  # noqa: E402
 from gateway.openai_api import health, one_write  # noqa: E402
 from gateway.openai_api.app import OpenAIApp  # noqa: E402
 
@@ -56,6 +57,9 @@ async def _lifespan(receive: Receive, send: Send) -> None:
     while True:
         message = await receive()
         if message["type"] == "lifespan.startup":
+            if problem := why_not_to_start():
+                await send({"type": "lifespan.startup.failed", "message": problem})
+                return
             await runtime.start(role="web")
             _spare_the_collector()
             one_write.install()

@@ -3,7 +3,7 @@
 import os
 import warnings
 
-from celery import Celery
+from celery import Celery, signals
 from celery.exceptions import SecurityWarning
 from celery.schedules import crontab
 from kombu import Queue
@@ -36,3 +36,12 @@ app.conf.beat_schedule = {
     "forget-batch-rows": {"task": "batches.forget_rows", "schedule": crontab(hour=4, minute=11)},
     "sweep-files": {"task": "files.sweep", "schedule": 60.0},
 }
+
+
+@signals.worker_init.connect
+def _refuse_wrong_settings(**_: object) -> None:
+    # Celery's own look at the checks throws away what they found.
+    from gateway.checks import why_not_to_start  # noqa: PLC0415 -- needs the applications loaded
+
+    if problem := why_not_to_start(signs=True):
+        raise SystemExit(problem)

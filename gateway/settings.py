@@ -7,14 +7,17 @@ process and one worker.
 
 import logging
 import os
+import secrets
 from datetime import timedelta
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Any, NoReturn
 
 import dj_database_url
+from cryptography.fernet import Fernet
 
 from gateway.secret_files import read_or_create_secret
+from gateway.store_urls import broker_url, with_password
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -40,6 +43,26 @@ def _number(name: str, default: int, *, at_most: int) -> int:
     return int(text)
 
 
+def _text_of(name: str, place: str) -> str:
+    try:
+        text = Path(place).read_text(encoding="utf-8").strip()
+    except OSError as error:
+        _refuse(name, f"is {place}, which cannot be read ({error.strerror}).")
+    except UnicodeDecodeError:
+        _refuse(name, f"is {place}, which is not a text.")
+    if not text:
+        _refuse(name, f"is {place}, which is empty.")
+    return text
+
+
+def _secret(name: str) -> str | None:
+    """From the variable, or from the file that `NAME_FILE` names; None: neither is set."""
+    given, place = os.environ.get(name), os.environ.get(f"{name}_FILE")
+    if given and place:
+        _refuse(name, f"is set and {name}_FILE is, too: set one of them.")
+    return _text_of(f"{name}_FILE", place) if place else given or None
+
+
 # Whatever this process writes (database, journal, exports) is its owner's alone.
 os.umask(0o077)
 VAR_DIR = _folder("SLUICE_VAR", BASE_DIR / "var")
@@ -57,13 +80,14 @@ def _networks(name: str, default: str) -> tuple[IPv4Network | IPv6Network, ...]:
 
 
 def environment_secret(name: str) -> str | None:
-    """A vendor's credential from the variable that `sluice.yaml` names; None when it is not set.
+    """A vendor's credential from the variable that `sluice.yaml` names, or from the file that
+    `NAME_FILE` names; None when neither is set.
 
     Sluice's own secrets cannot be named: a credential is sent to a vendor.
     """
-    if name.startswith("SLUICE_") or name in {"DATABASE_URL", "REDIS_URL"}:
+    if name.startswith(("SLUICE_", "DATABASE_", "REDIS_")):
         return None
-    return os.environ.get(name) or None
+    return _secret(name)
 
 
 # --- Where it is reached -------------------------------------------------------------------
@@ -78,15 +102,45 @@ CSRF_TRUSTED_ORIGINS = [PUBLIC_URL]
 _https = PUBLIC_URL.startswith("https://")
 
 # --- Secrets -------------------------------------------------------------------------------
-SECRET_KEY = os.environ.get("SLUICE_SECRET_KEY") or read_or_create_secret(VAR_DIR / "secret.key")
-# Encrypts vendors' credentials at rest (Fernet). From a file or the environment.
-KEY_ENCRYPTION_KEY = os.environ.get("SLUICE_KEY_ENCRYPTION_KEY") or read_or_create_secret(
-    VAR_DIR / "kek.key"
-)
+# The embedded default: SQLite and a private store, one web process and one worker.
+_database_url = _secret("DATABASE_URL")
+EMBEDDED = not _database_url
+# Secrets that only the embedded default makes for itself: several processes must have the same.
+# `sluice.E006` refuses to start with any in this list.
+MISSING_SECRETS: list[str] = []
+
+
+def _own_secret(name: str, file: str) -> str:
+    if EMBEDDED:
+        return read_or_create_secret(VAR_DIR / file)
+    MISSING_SECRETS.append(name)
+    return secrets.token_urlsafe(48)  # of this process alone, until it is refused
+
+
+# A key a line: the first one signs, all are accepted, so that it may be replaced.
+SECRET_KEY, *SECRET_KEY_FALLBACKS = (
+    _secret("SLUICE_SECRET_KEY") or _own_secret("SLUICE_SECRET_KEY", "secret.key")
+).split("\n")
+
+
+def _key_encryption_key() -> str | Path:
+    name = "SLUICE_KEY_ENCRYPTION_KEY"
+    given = _secret(name)
+    place = os.environ.get(f"{name}_FILE")
+    if place:
+        return Path(place).resolve()
+    if given:
+        return given
+    _own_secret(name, "kek.key")
+    return VAR_DIR / "kek.key" if EMBEDDED else Fernet.generate_key().decode("ascii")
+
+
+# What seals secrets at rest: keys, the first one seals, all of them open. Their text, or the file
+# they are in, which is read again when it changes (gateway.key_encryption).
+KEY_ENCRYPTION_KEY: str | Path = _key_encryption_key()
 DEBUG = False
 
 # --- Stores --------------------------------------------------------------------------------
-EMBEDDED = not os.environ.get("DATABASE_URL")
 if EMBEDDED:
     DATABASES: dict[str, Any] = {
         "default": {
@@ -104,10 +158,14 @@ if EMBEDDED:
     }
 else:
     # CONN_MAX_AGE stays 0: under ASGI a kept connection per thread exhausts the server.
-    DATABASES = {"default": dj_database_url.parse(os.environ["DATABASE_URL"], conn_max_age=0)}
+    DATABASES = {"default": dict(dj_database_url.parse(_database_url or "", conn_max_age=0))}
+    if _password := _secret("DATABASE_PASSWORD"):
+        DATABASES["default"]["PASSWORD"] = _password
 VALKEY_SOCKET = VAR_DIR / "valkey.sock"
-REDIS_URL = os.environ.get("REDIS_URL") or f"unix://{VALKEY_SOCKET}"
-CELERY_BROKER_URL = os.environ.get("REDIS_URL") or f"redis+socket://{VALKEY_SOCKET}"
+REDIS_URL = _secret("REDIS_URL") or f"unix://{VALKEY_SOCKET}"
+if _password := _secret("REDIS_PASSWORD"):
+    REDIS_URL = with_password(REDIS_URL, _password)
+CELERY_BROKER_URL = broker_url(REDIS_URL)
 
 # --- The boundary --------------------------------------------------------------------------
 # Addresses an on_prem deployment may resolve to, checked at every connect.
@@ -116,6 +174,7 @@ SNAPSHOT_POLL = timedelta(milliseconds=250)
 JOURNAL_DIR = VAR_DIR / "journal"
 # Signs the heads of the audit; made at the first start.
 AUDIT_KEY_FILE = Path(os.environ.get("SLUICE_AUDIT_KEY") or VAR_DIR / "audit.key").resolve()
+AUDIT_KEY_GIVEN = bool(os.environ.get("SLUICE_AUDIT_KEY"))
 # Where heads are kept, and where events go, outside of this installation's reach.
 AUDIT_ANCHORS = _words("SLUICE_AUDIT_ANCHORS")
 AUDIT_STREAMS = _words("SLUICE_AUDIT_STREAMS")
@@ -125,13 +184,13 @@ CONFIG_FILE = Path(os.environ["SLUICE_CONFIG"]) if os.environ.get("SLUICE_CONFIG
 DATA_UPLOAD_MAX_MEMORY_SIZE = MAX_BODY_BYTES
 # Vendors whose key stands in the environment are proposals, disabled until confirmed.
 VENDOR_KEYS = {
-    vendor: os.environ[name]
-    for vendor, name in (
-        ("openai", "OPENAI_API_KEY"),
-        ("anthropic", "ANTHROPIC_API_KEY"),
-        ("gemini", "GEMINI_API_KEY"),
+    vendor: credential
+    for vendor, credential in (
+        ("openai", _secret("OPENAI_API_KEY")),
+        ("anthropic", _secret("ANTHROPIC_API_KEY")),
+        ("gemini", _secret("GEMINI_API_KEY")),
     )
-    if os.environ.get(name)
+    if credential
 }
 
 # --- Django --------------------------------------------------------------------------------

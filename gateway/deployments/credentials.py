@@ -1,33 +1,19 @@
-"""Vendors' credentials at rest: Fernet (AES-128-CBC, HMAC-SHA-256) under `KEY_ENCRYPTION_KEY`.
+"""Vendors' credentials at rest: sealed under the key-encryption key.
 
 A credential is encrypted when it comes in and decrypted only for the snapshot's destinations.
 """
 
-from cryptography.fernet import Fernet, InvalidToken
-from django.conf import settings
+from gateway.key_encryption import SealedUnreadable as CredentialUnreadable
+from gateway.key_encryption import open_sealed, seal
 
-
-class CredentialUnreadable(Exception):
-    """The stored credential does not belong to this installation's key-encryption key."""
+__all__ = ["CredentialUnreadable", "decrypt", "encrypt"]
 
 
 def encrypt(secret: str) -> str:
     """Cipher text for the database; empty stays empty."""
-    return _fernet().encrypt(secret.encode()).decode("ascii") if secret else ""
+    return seal(secret.encode()) if secret else ""
 
 
 def decrypt(cipher_text: str) -> str:
     """The secret again. Raises CredentialUnreadable; its text quotes nothing."""
-    if not cipher_text:
-        return ""
-    try:
-        return _fernet().decrypt(cipher_text.encode()).decode()
-    except InvalidToken:
-        raise CredentialUnreadable(
-            "encrypted under another key: set SLUICE_KEY_ENCRYPTION_KEY (or var/kek.key) to the "
-            "key it was stored with, or store the credential again"
-        ) from None
-
-
-def _fernet() -> Fernet:
-    return Fernet(settings.KEY_ENCRYPTION_KEY.encode())
+    return open_sealed(cipher_text).decode() if cipher_text else ""

@@ -1,4 +1,4 @@
-"""A project's file key: made on first use, sealed in the database under KEY_ENCRYPTION_KEY.
+"""A project's file key: made on first use, sealed in the database.
 
 Without the row nothing of the project's files can be read any more, wherever copies lie.
 """

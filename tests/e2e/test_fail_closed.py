@@ -1,8 +1,6 @@
 """A control that fails refuses, and says which."""
 
 import json
-import os
-import sqlite3
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.conftest import CONFIG, Lab
+from tests.support.databases import change
 from tests.support.sluice import Sluice
 from tests.support.upstream import Upstream
 
@@ -76,8 +75,7 @@ def test_a_revoked_key_is_refused(own_lab: Lab) -> None:
 
 def test_a_database_that_is_gone_leaves_on_prem_then_nothing_wider(own_lab: Lab) -> None:
     # Whatever makes the version row unreadable is the same to a snapshot.
-    with sqlite3.connect(own_lab.sluice.var / "sluice.sqlite3") as database:
-        database.execute("alter table accounts_controlversion rename to gone")
+    change(own_lab.sluice.env, "alter table accounts_controlversion rename to gone")
 
     def denied() -> bool:
         status, answer = own_lab.post("/v1/chat/completions", BODY)
@@ -90,9 +88,14 @@ def test_a_database_that_is_gone_leaves_on_prem_then_nothing_wider(own_lab: Lab)
     assert own_lab.post("/v1/chat/completions", ON_PREM)[0] == 200
 
 
-def test_what_is_kept_is_for_its_owner_alone(own_lab: Lab) -> None:
-    for name in ("secret.key", "kek.key", "sluice.sqlite3"):
-        assert stat.S_IMODE(os.stat(own_lab.sluice.var / name).st_mode) == 0o600  # noqa: PTH116
+def test_what_is_kept_is_for_its_owner_alone(tmp_path: Path) -> None:
+    server = Sluice(tmp_path / "var", demo=False, embedded=True)
+    try:
+        server.start()
+        for name in ("secret.key", "kek.key", "sluice.sqlite3"):
+            assert stat.S_IMODE((server.var / name).stat().st_mode) == 0o600
+    finally:
+        server.stop()
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import sqlite3
 import stat
 import threading
 from collections.abc import Iterator
@@ -11,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.databases import change
 from tests.support.sluice import Sluice
 from tests.support.upstream import Upstream
 
@@ -78,14 +78,12 @@ def test_the_worker_takes_what_is_queued(tmp_path: Path) -> None:
     queue = "from gateway.accounts.tasks import clear_expired_sessions as t; t.delay()"
     try:
         server.start()
-        with sqlite3.connect(server.var / "sluice.sqlite3") as database:
-            database.execute("insert into django_session values ('old', '', '2020-01-01')")
-            database.execute("insert into django_session values ('new', '', '2999-01-01')")
+        change(server.env, "insert into django_session values ('old', '', '2020-01-01')")
+        change(server.env, "insert into django_session values ('new', '', '2999-01-01')")
         server.manage("shell", "--command", queue)
 
         def kept() -> list[tuple[str]]:
-            with sqlite3.connect(server.var / "sluice.sqlite3") as database:
-                return database.execute("select session_key from django_session").fetchall()
+            return server.rows("select session_key from django_session")
 
         server.wait_for(lambda: kept() == [("new",)], "cleared by the worker")
         assert len(server.pids("celery")) >= 1
@@ -123,5 +121,4 @@ def test_kill_9_under_load_loses_no_decision(own_sluice: Sluice) -> None:
 
 
 def recorded(sluice: Sluice) -> set[str]:
-    with sqlite3.connect(f"file:{sluice.var / 'sluice.sqlite3'}?mode=ro", uri=True) as database:
-        return {row[0] for row in database.execute("select request_id from audit_requestrecord")}
+    return {row[0] for row in sluice.rows("select request_id from audit_requestrecord")}

@@ -17,7 +17,7 @@ VERSIONS = sorted(path.name for path in HERE.iterdir() if (path / "sluice.sqlite
 def kept(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Sluice]:
     """A stopped Sluice with the state of an earlier version."""
     source = HERE / request.param
-    server = Sluice(tmp_path / "var")
+    server = Sluice(tmp_path / "var", embedded=True)
     server.var.mkdir()
     database = gzip.decompress((source / "sluice.sqlite3.gz").read_bytes())
     (server.var / "sluice.sqlite3").write_bytes(database)

@@ -7,6 +7,8 @@ import pytest
 from django.core.checks import run_checks
 from pytest_django import Settings
 
+from gateway.checks import why_not_to_start
+
 CASES: list[tuple[str, object, str]] = [
     ("KEY_ENCRYPTION_KEY", "short", "sluice.E001"),
     ("ON_PREM_NETWORKS", (ip_network("0.0.0.0/0"),), "sluice.E002"),
@@ -39,3 +41,37 @@ def test_the_defaults_are_right() -> None:
 def test_a_proxy_with_tls_in_front_is_right(settings: Settings) -> None:
     settings.HOST, settings.PUBLIC_URL = "0.0.0.0", "https://sluice.example"  # noqa: S104
     assert ours() == []
+
+
+def test_secrets_that_production_was_not_given_refuse(settings: Settings) -> None:
+    settings.MISSING_SECRETS = ["SLUICE_SECRET_KEY", "SLUICE_KEY_ENCRYPTION_KEY"]
+    assert ours() == ["sluice.E006", "sluice.E006"]
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "short",
+        "a" * 60,
+        "change-me-change-me-in-production-please",
+        "django-insecure-x8k2m5p9q3w7e",
+    ],
+)
+def test_a_secret_key_that_can_be_guessed_refuses(settings: Settings, key: str) -> None:
+    settings.SECRET_KEY = key
+    assert ours() == ["sluice.E007"]
+
+
+def test_an_old_secret_key_is_held_to_the_same(settings: Settings) -> None:
+    settings.SECRET_KEY_FALLBACKS = ["short"]
+    assert ours() == ["sluice.E007"]
+
+
+def test_only_a_worker_needs_the_signing_key(settings: Settings, tmp_path: Path) -> None:
+    settings.EMBEDDED, settings.AUDIT_KEY_GIVEN = False, False
+    assert why_not_to_start() is None
+    assert "sluice.E008" in str(why_not_to_start(signs=True))
+    settings.AUDIT_KEY_GIVEN, settings.AUDIT_KEY_FILE = True, tmp_path / "audit.pem"
+    assert "sluice.E008" in str(why_not_to_start(signs=True))
+    settings.AUDIT_KEY_FILE.write_text("a key")
+    assert why_not_to_start(signs=True) is None

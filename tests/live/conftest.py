@@ -15,7 +15,8 @@ import pytest
 
 from tests.conftest import require
 from tests.live.model_server import START_S, ModelServer, installed
-from tests.support.sluice import Sluice, free_port
+from tests.support.ports import free_port
+from tests.support.sluice import Sluice
 
 REPLICAS = ("llama-a", "llama-b")
 EMBEDDING_MODELS = ("nomic", "roberta", "bert")

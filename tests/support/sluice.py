@@ -4,7 +4,6 @@ import http.client
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import urllib.error
@@ -16,19 +15,19 @@ from typing import Any, Self
 
 import openai
 
+from tests.support.databases import databases_for, rows
+from tests.support.ports import free_port
+
 ROOT = Path(__file__).resolve().parents[2]
 PATIENCE_S = 90.0
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
 class Sluice:
-    """One installation in a directory of its own. `restart` keeps its state."""
+    """One installation in a directory of its own. `restart` keeps its state.
+
+    Its stores are the embedded ones; where DATABASE_URL is set (`make test-postgres`), new
+    databases on those servers, unless it is to be `embedded`.
+    """
 
     def __init__(
         self,
@@ -37,6 +36,7 @@ class Sluice:
         env: dict[str, str] | None = None,
         demo: bool = True,
         worker: bool = False,
+        embedded: bool = False,
     ) -> None:
         self.var = var
         self.port = free_port()
@@ -47,10 +47,12 @@ class Sluice:
         kept = {
             name: value
             for name, value in os.environ.items()
-            if not name.startswith(("SLUICE_", "DJANGO_")) and not name.endswith("_API_KEY")
+            if not name.startswith(("SLUICE_", "DJANGO_", "DATABASE_", "REDIS_"))
+            and not name.endswith("_API_KEY")
         }
         self.env = {
             **kept,
+            **({} if embedded else databases_for()),
             "SLUICE_VAR": str(var),
             "PORT": str(self.port),
             "PYTHONUNBUFFERED": "1",
@@ -131,6 +133,10 @@ class Sluice:
     def settle(self) -> None:
         """Wait until a snapshot read after now is in use: two polls of 250 ms and a rebuild."""
         Event().wait(1.5)
+
+    def rows(self, sql: str) -> list[tuple[Any, ...]]:
+        """What a statement that only reads finds in this installation's database."""
+        return rows(self.env, sql)
 
     @property
     def first_run(self) -> dict[str, str]:

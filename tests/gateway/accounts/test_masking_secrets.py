@@ -3,8 +3,6 @@
 import re
 
 import pytest
-from cryptography.fernet import Fernet
-from django.conf import settings
 from django.core.management import call_command
 
 from gateway.accounts.masking_secrets import (
@@ -15,6 +13,7 @@ from gateway.accounts.masking_secrets import (
 )
 from gateway.accounts.models import APIKey, Project
 from gateway.accounts.services import create_project
+from gateway.key_encryption import seal
 from gateway.protocol.restores import Restores
 from gateway.snapshot.build import Builder
 from tests.support.world import SETUP, make_world
@@ -33,7 +32,7 @@ def test_what_cannot_be_opened_is_no_secret(sealed: str) -> None:
 
 
 def test_a_secret_of_another_length_is_refused() -> None:
-    short = Fernet(settings.KEY_ENCRYPTION_KEY.encode()).encrypt(b"short").decode()
+    short = seal(b"short")
     with pytest.raises(MaskingSecretUnreadable):
         open_masking_secret(short)
 

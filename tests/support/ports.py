@@ -1,0 +1,11 @@
+"""Loopback ports for servers that the tests start."""
+
+import socket
+
+
+def free_port() -> int:
+    """One that was free a moment ago."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
