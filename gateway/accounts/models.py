@@ -167,6 +167,27 @@ class Project(models.Model):
         return self.slug
 
 
+class ProjectLimits(models.Model):
+    """What `gateway.accounts.limits` says of a project; None: the default."""
+
+    project = models.OneToOneField(
+        Project, on_delete=models.CASCADE, primary_key=True, related_name="limits"
+    )
+    file_bytes = models.PositiveBigIntegerField(null=True, blank=True)
+    stored_bytes = models.PositiveBigIntegerField(null=True, blank=True)
+    stored_files = models.PositiveBigIntegerField(null=True, blank=True)
+    retention_days = models.PositiveBigIntegerField(null=True, blank=True)
+    batch_rows = models.PositiveBigIntegerField(null=True, blank=True)
+    active_batches = models.PositiveBigIntegerField(null=True, blank=True)
+
+    class Meta:
+        verbose_name_plural = "project limits"
+
+    @override
+    def __str__(self) -> str:
+        return f"limits of {self.project_id}"
+
+
 class Membership(models.Model):
     """A person's role in a project."""
 

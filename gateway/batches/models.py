@@ -56,20 +56,6 @@ def new_batch_id() -> str:
     return "batch_" + secrets.token_hex(12)
 
 
-class BatchLimits(models.Model):
-    """What a project's batches may be. A project without a row has the defaults."""
-
-    project = models.OneToOneField(
-        Project, on_delete=models.CASCADE, primary_key=True, related_name="batch_limits"
-    )
-    max_rows = models.PositiveIntegerField(default=100_000)
-    max_active = models.PositiveIntegerField(default=20)
-
-    @override
-    def __str__(self) -> str:
-        return f"batch limits of {self.project_id}"
-
-
 class Batch(models.Model):
     """One batch. Its counters move in the transactions that settle rows, so that asking for its
     progress reads one row.

@@ -12,14 +12,12 @@ import msgspec
 from django.db import connection, transaction
 from django.utils import timezone
 
-from gateway.accounts.access import require_admin
-from gateway.accounts.acting import Acting, actor_name
+from gateway.accounts.limits import limits_of
 from gateway.accounts.models import Project
 from gateway.audit.registry import EventType
-from gateway.audit.services import record_event
 from gateway.batches.endings import record
 from gateway.batches.jsonl import KIND, URLS
-from gateway.batches.models import ACTIVE, Batch, BatchLimits, Ending, Status
+from gateway.batches.models import ACTIVE, Batch, Ending, Status
 from gateway.batches.waking import wake_soon
 from gateway.files.encrypted import seal, unseal
 from gateway.files.keys import project_key
@@ -182,28 +180,6 @@ def metadata_of(batch: Batch) -> dict[str, str] | None:
     return msgspec.json.decode(text, type=dict[str, str])
 
 
-def set_limits(*, by: Acting, project: Project, max_rows: int, max_active: int) -> None:
-    """Say how large and how many a project's batches may be. Admins only.
-
-    Raises PermissionDenied, ValueError for a limit below 1.
-    """
-    require_admin(by)
-    if min(max_rows, max_active) < 1:
-        raise ValueError("a limit must be at least 1")
-    with transaction.atomic():
-        BatchLimits.objects.update_or_create(
-            project=project, defaults={"max_rows": max_rows, "max_active": max_active}
-        )
-        record_event(
-            actor=actor_name(by),
-            type=EventType.PROJECT_CHANGED,
-            object_type="project",
-            object_id=str(project.pk),
-            project=project.slug,
-            details={"fields": [f"max_rows={max_rows}", f"max_active={max_active}"]},
-        )
-
-
 def check_metadata(metadata: Mapping[str, str] | None) -> None:
     """Raises InvalidRequest unless OpenAI would take it: 16 pairs, 64 and 512 characters."""
     for key, value in (metadata or {}).items():
@@ -246,10 +222,10 @@ def _require_room(project: Project) -> None:
     if connection.features.has_select_for_update:
         # Creations of one project take turns, or two would fit where one does.
         Project.objects.select_for_update().get(pk=project.pk)
-    limits = BatchLimits.objects.filter(project=project).first() or BatchLimits(project=project)
-    if Batch.objects.filter(project=project, status__in=ACTIVE).count() >= limits.max_active:
+    most = limits_of(project).active_batches
+    if Batch.objects.filter(project=project, status__in=ACTIVE).count() >= most:
         raise InvalidRequest(
-            f"This project has {limits.max_active} unfinished batches, which is its limit. Wait "
+            f"This project has {most} unfinished batches, which is its limit. Wait "
             "for one to end, or cancel one.",
             code="too_many_batches",
         )

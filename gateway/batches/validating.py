@@ -9,10 +9,11 @@ from itertools import islice
 from django.db import transaction
 from django.utils import timezone
 
+from gateway.accounts.limits import limits_of
 from gateway.batches.claims import claim, new_claim, release, renew
 from gateway.batches.endings import end
 from gateway.batches.formats import Place, Problem, format_of
-from gateway.batches.models import Batch, BatchLimits, BatchRow, Ending, Status
+from gateway.batches.models import Batch, BatchRow, Ending, Status
 from gateway.files.encrypted import EncryptedReader, Unreadable
 from gateway.files.models import StoredFile
 from gateway.files.services import reading
@@ -21,12 +22,6 @@ from policies.engine.facts import Endpoint
 MAX_PROBLEMS = 100
 ROWS_AT_ONCE = 1000
 _VALIDATING = (Status.VALIDATING,)
-
-
-def limits_of(batch: Batch) -> BatchLimits:
-    """The limits of a batch's project, the defaults when none were set. One query."""
-    found = BatchLimits.objects.filter(project=batch.project_id).first()
-    return found or BatchLimits(project_id=batch.project_id)
 
 
 def validate(batch_id: str, *, process: str) -> None:
@@ -54,7 +49,7 @@ def validate(batch_id: str, *, process: str) -> None:
 
 def _problems(batch: Batch, reader: EncryptedReader) -> list[Problem]:
     """The first hundred of what is wrong. Writes nothing."""
-    most = limits_of(batch).max_rows
+    most = limits_of(batch.project).batch_rows
     found: list[Problem] = []
     count = 0
     for item in format_of(batch.kind).rows(reader, endpoint=Endpoint(batch.endpoint)):

@@ -52,22 +52,6 @@ class ProjectKey(models.Model):
         return f"file key of {self.project_id}"
 
 
-class FileLimits(models.Model):
-    """What a project may store. A project without a row has the defaults."""
-
-    project = models.OneToOneField(
-        Project, on_delete=models.CASCADE, primary_key=True, related_name="file_limits"
-    )
-    max_bytes = models.BigIntegerField(default=10 * 1024**3)
-    max_files = models.PositiveIntegerField(default=10_000)
-    max_file_bytes = models.BigIntegerField(default=512 * 1024**2)  # OpenAI's own limit
-    retention_days = models.PositiveIntegerField(null=True, blank=True)  # None: until deleted
-
-    @override
-    def __str__(self) -> str:
-        return f"file limits of {self.project_id}"
-
-
 class StoredFile(models.Model):
     """One file. `sensitivity` is empty until somebody has labelled its text; then it and
     `categories` govern who may download and attach it, never how a part of it is routed."""

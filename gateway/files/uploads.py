@@ -9,16 +9,13 @@ from django.db import connection, transaction
 from django.db.models import Count, Sum
 from django.utils import timezone
 
-from gateway.accounts.access import require_admin
-from gateway.accounts.acting import Acting, actor_name
+from gateway.accounts.limits import Limits, limits_of
 from gateway.accounts.models import Project
 from gateway.audit.registry import EventType
-from gateway.audit.services import record_event
 from gateway.files import blobs
 from gateway.files.encrypted import EncryptedWriter, seal
 from gateway.files.keys import project_key
 from gateway.files.models import (
-    FileLimits,
     FileState,
     ProjectKey,
     Purpose,
@@ -32,11 +29,6 @@ from policies.engine.labels import Label
 MAX_NAME_CHARS = 255
 BATCH_FILES_LIVE = timedelta(days=30)  # as OpenAI keeps them
 LEAST_LIFE_S, LONGEST_LIFE_S = 3600, 30 * 24 * 3600
-
-
-def limits_of(project: Project) -> FileLimits:
-    """The project's limits, the defaults when none were set. One query."""
-    return FileLimits.objects.filter(project=project).first() or FileLimits(project=project)
 
 
 class Upload:
@@ -64,9 +56,9 @@ class Upload:
 
     def write(self, data: bytes) -> None:
         """Take more text. Raises RequestTooLarge beyond the project's limit for one file."""
-        if not self._unlimited and self.size_bytes + len(data) > self.limits.max_file_bytes:
+        if not self._unlimited and self.size_bytes + len(data) > self.limits.file_bytes:
             raise RequestTooLarge(
-                f"A file of this project may have at most {self.limits.max_file_bytes} bytes."
+                f"A file of this project may have at most {self.limits.file_bytes} bytes."
             )
         self._writer.write(data)
 
@@ -151,14 +143,14 @@ class Upload:
         used = StoredFile.objects.filter(project=self.project).aggregate(
             files=Count("pk"), bytes=Sum("bytes")
         )
-        if used["files"] >= self.limits.max_files:
+        if used["files"] >= self.limits.stored_files:
             raise InvalidRequest(
                 f"This project stores {used['files']} files, which is its limit. Delete some.",
                 code="storage_full",
             )
-        if (used["bytes"] or 0) + self.size_bytes > self.limits.max_bytes:
+        if (used["bytes"] or 0) + self.size_bytes > self.limits.stored_bytes:
             raise InvalidRequest(
-                f"This project may store {self.limits.max_bytes} bytes, and with this file it "
+                f"This project may store {self.limits.stored_bytes} bytes, and with this file it "
                 "would be more. Delete some.",
                 code="storage_full",
             )
@@ -187,7 +179,7 @@ def require_lifetime(seconds: int, param: str) -> None:
 
 
 def _expiry(
-    now: datetime, purpose: Purpose, after_s: int | None, limits: FileLimits
+    now: datetime, purpose: Purpose, after_s: int | None, limits: Limits
 ) -> datetime | None:
     ends = []
     if after_s is not None:
@@ -197,37 +189,3 @@ def _expiry(
     if limits.retention_days is not None:
         ends.append(now + timedelta(days=limits.retention_days))
     return min(ends, default=None)
-
-
-def set_limits(
-    *,
-    by: Acting,
-    project: Project,
-    max_bytes: int,
-    max_files: int,
-    max_file_bytes: int,
-    retention_days: int | None = None,
-) -> None:
-    """Say what a project may store. Admins only. Files that are there already stay.
-
-    Raises PermissionDenied, ValueError for a limit below 1.
-    """
-    require_admin(by)
-    limits = {"max_bytes": max_bytes, "max_files": max_files, "max_file_bytes": max_file_bytes}
-    if min(*limits.values(), retention_days if retention_days is not None else 1) < 1:
-        raise ValueError("a limit must be at least 1")
-    with transaction.atomic():
-        FileLimits.objects.update_or_create(
-            project=project, defaults={**limits, "retention_days": retention_days}
-        )
-        record_event(
-            actor=actor_name(by),
-            type=EventType.PROJECT_CHANGED,
-            object_type="project",
-            object_id=str(project.pk),
-            project=project.slug,
-            details={
-                "fields": [f"{n}={v}" for n, v in limits.items()]
-                + [f"retention_days={retention_days}"]
-            },
-        )

@@ -8,6 +8,7 @@ from gateway.accounts.services.keys import (
     floor_of,
     revoke_api_key,
 )
+from gateway.accounts.services.limits import set_limits
 from gateway.accounts.services.people import (
     change_organisation,
     change_user_role,
@@ -49,5 +50,6 @@ __all__ = [
     "require_second_person",
     "revoke_api_key",
     "set_group",
+    "set_limits",
     "set_password",
 ]

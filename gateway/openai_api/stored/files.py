@@ -6,9 +6,10 @@ from typing import Any
 
 from django.db import connection
 
+from gateway.accounts.limits import limits_of
 from gateway.files import services
 from gateway.files.models import Purpose, StoredFile
-from gateway.files.uploads import Upload, limits_of, require_lifetime
+from gateway.files.uploads import Upload, require_lifetime
 from gateway.openai_api.stored.asking import Asked, in_thread
 from gateway.openai_api.stored.multipart import FormReader
 from gateway.protocol.errors import InvalidRequest, RequestTooLarge
@@ -51,8 +52,8 @@ async def uploaded(asked: Asked, _: str) -> dict[str, Any]:
         received = 0
         async for piece in asked.body():
             received += len(piece)
-            if received > upload.limits.max_file_bytes + FORM_BYTES:
-                raise _too_large(upload.limits.max_file_bytes)
+            if received > upload.limits.file_bytes + FORM_BYTES:
+                raise _too_large(upload.limits.file_bytes)
             waiting += piece
             if len(waiting) >= WRITE_AT_ONCE:
                 await asyncio.to_thread(form.feed, bytes(waiting))
@@ -66,7 +67,7 @@ async def uploaded(asked: Asked, _: str) -> dict[str, Any]:
 
 def _begin(asked: Asked) -> Upload:
     project = services.project_of(asked.principal)
-    most = limits_of(project).max_file_bytes
+    most = limits_of(project).file_bytes
     if asked.content_length > most + FORM_BYTES:
         raise _too_large(most)
     return Upload(project=project, actor=asked.principal.actor)

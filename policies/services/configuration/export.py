@@ -10,6 +10,7 @@ from typing import Any
 
 import yaml
 
+from gateway.accounts.limits import as_stated
 from gateway.deployments.models import Deployment
 from gateway.deployments.services.registry import clearance_words
 from gateway.deployments.spec import DeploymentSpec
@@ -72,6 +73,7 @@ def _project(project: ProjectWanted) -> dict[str, Any]:
         },
         recognizers=as_data(project.recognizers) if project.recognizers else None,
         grants=list(project.grants or ()),
+        limits=as_stated(project.limits) or None if project.limits is not None else None,
         policy=project.policy,
     )
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 
+from gateway.accounts.limits import NAMES, Limits
 from gateway.accounts.models import Project, User
 from gateway.accounts.roles import Role
 from gateway.accounts.services import (
@@ -10,6 +11,7 @@ from gateway.accounts.services import (
     change_project,
     create_project,
     remove_member,
+    set_limits,
 )
 from gateway.accounts.services.projects import label_text
 from gateway.deployments.models import Deployment
@@ -81,6 +83,8 @@ def plan_project(
         before = ProjectWanted(slug=slug, name=wanted.name, floor=wanted.floor)
     else:
         yield from _project_settings(before, wanted)
+    if wanted.limits is not None:
+        yield from _limits(slug, before.limits or Limits(), wanted.limits)
     yield from _members(slug, before.members or {}, wanted.members, prune=prune)
     yield from _word_lists(slug, before.word_lists or {}, wanted.word_lists, prune=prune)
     had = before.grants or ()
@@ -143,6 +147,20 @@ def _project_settings(before: ProjectWanted, wanted: ProjectWanted) -> Iterator[
             run=lambda authority: change_project(
                 by=authority.by, project=_project(wanted.slug), name=wanted.name, floor=wanted.floor
             ),
+        )
+
+
+def _limits(slug: str, before: Limits, after: Limits) -> Iterator[Step]:
+    changed = [name for name in NAMES if getattr(before, name) != getattr(after, name)]
+    if changed:
+        yield Step(
+            verb=Verb.CHANGE,
+            subject=f"limits of {slug}",
+            lines=tuple(
+                arrow(name, str(getattr(before, name)), str(getattr(after, name)))
+                for name in changed
+            ),
+            run=lambda authority: set_limits(by=authority.by, project=_project(slug), limits=after),
         )
 
 

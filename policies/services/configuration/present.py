@@ -3,7 +3,8 @@
 from collections import defaultdict
 from typing import Any
 
-from gateway.accounts.models import Group, Membership, Organisation, Project
+from gateway.accounts.limits import Limits, limits_in
+from gateway.accounts.models import Group, Membership, Organisation, Project, ProjectLimits
 from gateway.accounts.roles import Role
 from gateway.accounts.services import floor_of
 from gateway.deployments.models import AliasTarget, Deployment, Grant, ModelAlias
@@ -78,6 +79,7 @@ def _projects(
         lists[row.project_id][row.name] = WordListWanted(
             category=row.category, words=tuple(row.words)
         )
+    limits = {row.project_id: limits_in(row) for row in ProjectLimits.objects.all()}
     return tuple(
         ProjectWanted(
             slug=project.slug,
@@ -87,6 +89,7 @@ def _projects(
             word_lists=lists[project.pk],
             recognizers=recognizers[project.pk],
             grants=tuple(grants[project.pk]),
+            limits=limits.get(project.pk, Limits()),
             policy=policies.get(project.pk),
         )
         for project in Project.objects.filter(archived=False).order_by("created_at", "slug")

@@ -11,6 +11,7 @@ from typing import cast
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 
+from gateway.accounts.limits import NAMES, Limits, highest
 from gateway.accounts.models import normalise_email
 from gateway.accounts.roles import Role
 from policies.classification.recognizers import DATA_CLASSES
@@ -44,7 +45,10 @@ from policies.services.publishing import (
 
 SECTIONS = ("organisation", "projects", "deployments", "aliases", "groups")
 ORGANISATION = ("name", "egress_stopped", "second_person_for_widening", "recognizers", "policy")
-PROJECT = ("slug", "name", "floor", "members", "word_lists", "recognizers", "grants", "policy")
+PROJECT = (
+    *("slug", "name", "floor", "members", "word_lists", "recognizers", "grants", "limits"),
+    "policy",
+)
 CATEGORY = r"[a-z][a-z0-9_]{0,63}"
 _WORDS_LIMIT = 20_000
 
@@ -260,6 +264,7 @@ class _Reader:
                 if "recognizers" in fields
                 else None,
                 grants=grants,
+                limits=_limits(fields["limits"]) if "limits" in fields else None,
                 policy=policy,
             )
         return tuple(found.values())
@@ -367,6 +372,17 @@ def _floor(place: Place, categories: frozenset[str]) -> Label:
     if "categories" in fields:
         named = unique_words(fields["categories"], categories, "category")
     return Label(Sensitivity.from_word(word) if word else Sensitivity.RESTRICTED, frozenset(named))
+
+
+def _limits(place: Place) -> Limits:
+    found: dict[str, int] = {}
+    for name, at in place.fields(NAMES).items():
+        number = at.integer(at_least=1)
+        if number is not None and number > highest(name):
+            at.refuse(f"{name} is too large.", f"Use {highest(name)} or less.")
+        elif number is not None:
+            found[name] = number
+    return Limits(**found)
 
 
 def _word_lists(place: Place, categories: frozenset[str]) -> dict[str, WordListWanted]:

@@ -1,12 +1,13 @@
 """A configuration as data: what the file asks for, or what the database has. One shape for both.
 
-None in a field of `OrganisationWanted`, and for members, grants, word lists, recognizers and
-policies, means that nothing was said: it stays as it is.
+None in a field of `OrganisationWanted`, and for members, grants, word lists, recognizers, limits
+and policies, means that nothing was said: it stays as it is.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from gateway.accounts.limits import Limits
 from gateway.accounts.roles import Role
 from gateway.deployments.spec import DeploymentSpec
 from policies.classification.custom_patterns import CustomRecognizer
@@ -45,6 +46,7 @@ class ProjectWanted:
     word_lists: Mapping[str, WordListWanted] | None = None
     recognizers: Mapping[str, CustomRecognizer] | None = None
     grants: tuple[str, ...] | None = None
+    limits: Limits | None = None
     policy: Document | None = None
 
 

@@ -8,8 +8,10 @@ from django.core.exceptions import PermissionDenied
 from django.db import connection
 from django.utils import timezone
 
+from gateway.accounts.limits import Limits
 from gateway.accounts.models import Project
 from gateway.accounts.roles import Role
+from gateway.accounts.services import set_limits
 from gateway.audit.models import AuditEvent
 from gateway.files import services, uploads
 from gateway.files.encrypted import Unreadable
@@ -112,26 +114,18 @@ def test_batch_files_live_thirty_days_and_others_until_deleted(project: Project)
 
 
 def test_a_projects_retention_shortens_every_life(project: Project) -> None:
-    uploads.set_limits(
-        by=SETUP,
-        project=project,
-        max_bytes=10_000,
-        max_files=10,
-        max_file_bytes=10_000,
-        retention_days=2,
-    )
+    set_limits(by=SETUP, project=project, limits=Limits(retention_days=2))
     row = stored(project, expires_after_s=30 * 24 * 3600)
     assert row.expires_at is not None
     assert row.expires_at - row.created_at == timedelta(days=2)
 
 
 def limited(project: Project, **changes: int) -> None:
-    limits = {"max_bytes": 1000, "max_files": 10, "max_file_bytes": 1000} | changes
-    uploads.set_limits(by=SETUP, project=project, **limits)
+    set_limits(by=SETUP, project=project, limits=Limits(**changes))
 
 
 def test_too_large_a_file_leaves_nothing(project: Project, blob_folder: Path) -> None:
-    limited(project, max_file_bytes=10)
+    limited(project, file_bytes=10)
     upload = uploads.Upload(project=project, actor="user:1")
     with pytest.raises(RequestTooLarge):
         upload.write(TEXT)
@@ -139,7 +133,7 @@ def test_too_large_a_file_leaves_nothing(project: Project, blob_folder: Path) ->
     assert files_in(blob_folder.parent) == []
 
 
-@pytest.mark.parametrize("limit", [{"max_bytes": 2 * len(TEXT) - 1}, {"max_files": 1}])
+@pytest.mark.parametrize("limit", [{"stored_bytes": 2 * len(TEXT) - 1}, {"stored_files": 1}])
 def test_a_full_store_takes_nothing_more(
     project: Project, blob_folder: Path, limit: dict[str, int]
 ) -> None:
@@ -157,10 +151,8 @@ def test_a_full_store_takes_nothing_more(
 def test_only_an_admin_sets_limits_and_it_is_on_the_record(db: None) -> None:
     project, people = project_with("lab", owner=Role.OWNER)
     with pytest.raises(PermissionDenied):
-        uploads.set_limits(
-            by=people["owner"], project=project, max_bytes=1, max_files=1, max_file_bytes=1
-        )
-    limited(project)
+        set_limits(by=people["owner"], project=project, limits=Limits(file_bytes=1))
+    limited(project, file_bytes=1)
     assert AuditEvent.objects.filter(type="project.changed", project="lab").exists()
 
 

@@ -35,6 +35,16 @@ CASES: dict[str, tuple[str, tuple[int, int], str]] = {
         (4, 5),
         "after line 3",
     ),
+    "a limit of nothing": (
+        "projects:\n  - slug: a\n    limits: {batch_rows: 0}\n",
+        (3, 14),
+        "Use 1 or more.",
+    ),
+    "a limit beyond a century": (
+        "projects:\n  - slug: a\n    limits: {retention_days: 36501}\n",
+        (3, 14),
+        "Use 36500 or less.",
+    ),
     "an alias without a deployment": (
         "aliases:\n  - name: auto\n",
         (2, 5),

@@ -10,6 +10,8 @@ from hypothesis import given
 from hypothesis import settings as effort
 from hypothesis import strategies as st
 
+from gateway.accounts.limits import NAMES as LIMITS
+from gateway.accounts.limits import Limits
 from gateway.accounts.roles import Role
 from gateway.deployments.models import ENDPOINTS
 from gateway.deployments.spec import MODALITIES, DeploymentSpec
@@ -121,6 +123,12 @@ def configurations(draw: st.DrawFn) -> Wanted:
         word_lists=st.dictionaries(st.sampled_from(["codenames", "clients"]), lists),
         recognizers=recognizers.map(lambda found: found or None),
         grants=some,
+        limits=st.none()
+        | st.builds(
+            Limits,
+            batch_rows=st.integers(1, 10**15).filter(lambda n: n != Limits().batch_rows),
+            retention_days=st.none() | st.integers(1, 36_500),
+        ),
         policy=st.none(),
     )
     return Wanted(
@@ -161,7 +169,7 @@ def test_every_field_is_documented() -> None:
     text = DOCS.read_text()
     missing = [
         field
-        for field in (*SECTIONS, *ORGANISATION, *PROJECT, *FIELDS, *TIMEOUTS)
+        for field in (*SECTIONS, *ORGANISATION, *PROJECT, *FIELDS, *TIMEOUTS, *LIMITS)
         if not re.search(rf"[`*]{field}[`*]", text)
     ]
     assert missing == []
