@@ -13,6 +13,7 @@ from django.conf import settings
 
 from gateway.audit.journal import FileJournal
 from gateway.audit.services import latest_time_seen, register_writer
+from gateway.audit.strict import StrictCommits
 from gateway.inference.clock import SteadyClock
 from gateway.inference.path import Gateway
 from gateway.protocol.errors import FailClosed
@@ -34,6 +35,7 @@ class Runtime:
         self.gateway: Gateway | None = None
         self._snapshots: PolledSnapshot | None = None
         self._journal: FileJournal | None = None
+        self._commits: StrictCommits | None = None
         self._leases: LeaseGate | None = None
         self._providers: dict[str, Provider] = {}
         self._sockets: tempfile.TemporaryDirectory[str] | None = None
@@ -48,6 +50,8 @@ class Runtime:
             register_writer, self._journal.writer, directory=settings.JOURNAL_DIR
         )
         self._leases = LeaseGate(settings.REDIS_URL)
+        if settings.AUDIT_STRICT:
+            self._commits = StrictCommits(self._journal.writer.id)
         clock = SteadyClock(seen=await asyncio.to_thread(latest_time_seen))
         # A short private path: unix socket names are limited to about 100 characters.
         self._sockets = tempfile.TemporaryDirectory(prefix="sluice-")
@@ -63,6 +67,7 @@ class Runtime:
             journal=self._journal,
             budget=self._leases,
             providers=self._providers,
+            commits=self._commits,
             now=clock.now,
         )
         log.info("ready to decide (journal writer %s)", self._journal.writer.id)
@@ -72,6 +77,8 @@ class Runtime:
         self.gateway = None
         for provider in self._providers.values():
             await provider.aclose()
+        if self._commits is not None:
+            await asyncio.to_thread(self._commits.close)
         if self._leases is not None:
             await self._leases.aclose()
         if self._snapshots is not None:

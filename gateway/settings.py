@@ -63,6 +63,13 @@ def _secret(name: str) -> str | None:
     return _text_of(f"{name}_FILE", place) if place else given or None
 
 
+def _flag(name: str) -> bool:
+    text = (os.environ.get(name) or "0").lower()
+    if text not in {"0", "1", "false", "true", "no", "yes"}:
+        _refuse(name, f"is {text[:40]!r}; it must be 1 or 0.")
+    return text in {"1", "true", "yes"}
+
+
 # Whatever this process writes (database, journal, exports) is its owner's alone.
 os.umask(0o077)
 VAR_DIR = _folder("SLUICE_VAR", BASE_DIR / "var")
@@ -178,6 +185,8 @@ AUDIT_KEY_GIVEN = bool(os.environ.get("SLUICE_AUDIT_KEY"))
 # Where heads are kept, and where events go, outside of this installation's reach.
 AUDIT_ANCHORS = _words("SLUICE_AUDIT_ANCHORS")
 AUDIT_STREAMS = _words("SLUICE_AUDIT_STREAMS")
+# Whatever may leave on-prem is committed to the database before it does.
+AUDIT_STRICT = _flag("SLUICE_AUDIT_STRICT")
 MAX_BODY_BYTES = _number("SLUICE_MAX_BODY_BYTES", 20 * 1024 * 1024, at_most=1024**3)
 CONFIG_FILE = Path(os.environ["SLUICE_CONFIG"]) if os.environ.get("SLUICE_CONFIG") else None
 # A long chat is sent whole with each message.

@@ -10,13 +10,16 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from operator import attrgetter
-from typing import Final
+from typing import Final, TypeVar
 
 from django.db.models import Q, QuerySet
 
 from gateway.audit.models import OutcomeState, RequestRecord
 from gateway.audit.pages import in_pages
+from gateway.audit.sealing_models import CommittedDecision
+from gateway.audit.strict import not_loaded
 
+_Row = TypeVar("_Row", RequestRecord, CommittedDecision)
 ON_PREM: Final = "on_prem"
 ALLOWED: Final = "allowed"
 # Attempts that failed before anything of the request was written to a connection.
@@ -79,7 +82,7 @@ def what_left(
         .filter(decision=ALLOWED)
         .exclude(outcome_state=OutcomeState.KNOWN)
         .count()
-    )
+    ) + _within(not_loaded().filter(project=project), since, until).count()
     return answer
 
 
@@ -105,7 +108,12 @@ def sendings(
 
 
 def _rows(project: str, since: datetime | None, until: datetime | None) -> QuerySet[RequestRecord]:
-    rows = RequestRecord.objects.filter(project=project)
+    return _within(RequestRecord.objects.filter(project=project), since, until)
+
+
+def _within(
+    rows: "QuerySet[_Row]", since: datetime | None, until: datetime | None
+) -> "QuerySet[_Row]":
     if since is not None:
         rows = rows.filter(at__gte=since)
     if until is not None:

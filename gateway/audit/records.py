@@ -38,7 +38,9 @@ class DecisionRecord(msgspec.Struct, frozen=True, kw_only=True, tag_field="t", t
     opaque: list[str] = []
     declared: str = ""  # what the caller declared, normalised: "confidential, health"
     inherited: str = ""  # what stored things passed on, in the same words
-    decision: str  # "allowed", "denied", "unknown_alias", "refused" (rate limit, budget)
+    decision: (
+        str  # "allowed", "denied", "unknown_alias", "refused" (a limit), "rejected" (not read)
+    )
     reason: str = ""  # code of the error the caller got, when refused
     revision: str
     rules: list[str] = []  # "organisation:health-stays"

@@ -77,6 +77,7 @@ class EventType(StrEnum):
     HOLD_ENDED = "hold.ended"
     WRITER_DIED = "writer.died"
     JOURNAL_BROKEN = "journal.broken"
+    DECISION_UNACCOUNTED = "decision.unaccounted"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -258,5 +259,9 @@ EVENTS: dict[EventType, EventSpec] = {
     EventType.JOURNAL_BROKEN: _spec(
         "A journal does not hold together: a record is missing, altered or out of place.",
         *("segment", "offset", "seq", "fault"),
+    ),
+    EventType.DECISION_UNACCOUNTED: _spec(
+        "A decision was committed before anything was sent, and no journal has brought it.",
+        *("writer", "at", "record"),
     ),
 }

@@ -1,5 +1,6 @@
 """Tables around the evidence: heads, what was delivered elsewhere, retention and legal holds."""
 
+from hashlib import sha256
 from typing import ClassVar
 
 from django.db import models
@@ -90,6 +91,26 @@ class StreamPosition(models.Model):
     @override
     def __str__(self) -> str:
         return f"{self.writer_id} up to {self.seq}"
+
+
+class CommittedDecision(models.Model):
+    """A decision of strict auditing, committed before a byte left; here until the log has it."""
+
+    decision_id = models.CharField(primary_key=True, max_length=100)
+    writer = models.CharField(max_length=64, help_text="Whose journal has it, too.")
+    at = models.DateTimeField()
+    project = models.TextField()
+    record = models.TextField()
+    reported = models.BooleanField(default=False, help_text="An event says that it is missing.")
+
+    @override
+    def __str__(self) -> str:
+        return self.decision_id
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the record, which the event that reports it names."""
+        return sha256(self.record.encode()).hexdigest()
 
 
 class RetentionRule(models.Model):

@@ -7,6 +7,7 @@ from gateway.audit.retention import prune
 from gateway.audit.sealing import seal
 from gateway.audit.signing import KeyUnreadable
 from gateway.audit.streaming.sending import stream
+from gateway.audit.strict import reconcile
 from gateway.celery import app
 
 log = logging.getLogger(__name__)
@@ -15,6 +16,9 @@ log = logging.getLogger(__name__)
 @app.task(name="audit.seal")
 def seal_chains() -> None:
     """Sign a head and bring all heads to the anchors. Safe to run twice at once."""
+    missing = reconcile()
+    if missing:
+        log.error("%d decisions were committed and no journal has brought them", missing)
     try:
         seal()
         anchor_heads()

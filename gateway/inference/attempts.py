@@ -200,6 +200,8 @@ class Attempts:
         if trace.restorer is not None:
             body = trace.restorer.whole(body)
         trace.bytes_out = len(body)
+        if trace.kept is not None:
+            trace.kept.add(body)
         trace.attempts[-1][2] = "ok"
         gateway.finish(trace, status=200)
         headers.append((b"content-length", b"%d" % len(body)))

@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from gateway.audit.records import Record
+from gateway.audit.records import DecisionRecord, OutcomeRecord, Record
+from gateway.inference.kept import Kept
 from gateway.inference.prices import Price
 from gateway.protocol.restores import Restores
 from gateway.providers.calls import Destination
@@ -74,6 +75,7 @@ class ProjectView:
     masking_keys: Mapping[str, bytes] = field(default_factory=dict, repr=False)
     suspensions: Suspensions | None = None  # None: no exception and no approval
     shadow: CompiledPolicy | None = None  # decided beside `policy`, without effect
+    keeps_content: bool = False  # prompts and answers are kept, encrypted, for some days
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,6 +124,30 @@ class Journal(Protocol):
 
         Raises JournalUnavailable; then nothing may be sent.
         """
+        ...
+
+
+class Commits(Protocol):
+    """Strict auditing: the database has a decision before a byte leaves on_prem."""
+
+    async def commit(self, record: DecisionRecord) -> None:
+        """Returns when the database has it. Raises JournalUnavailable; then nothing may be sent."""
+        ...
+
+
+class Watch(Protocol):
+    """Whoever counts and traces: metrics, spans, log lines. Gets what the journal got, no more."""
+
+    def ended(self, decision: DecisionRecord, outcome: OutcomeRecord) -> None:
+        """A request is over. Called on its path: no I/O, never raises."""
+        ...
+
+
+class Contents(Protocol):
+    """Keeps prompts and answers of projects that ask for it."""
+
+    def keep(self, decision: DecisionRecord, kept: Kept) -> None:
+        """Take it over. Called on the request's path: no I/O, never raises."""
         ...
 
 

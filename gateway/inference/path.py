@@ -11,9 +11,11 @@ import hashlib
 import itertools
 import os
 import time
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 
+from gateway.audit.records import JournalUnavailable
 from gateway.inference.attempts import Attempts, PermitExpired, attempts_header
 from gateway.inference.contracts import (
     ProjectView,
@@ -21,12 +23,19 @@ from gateway.inference.contracts import (
     Snapshot,
 )
 from gateway.inference.exchange import Decided, Header, Inbound, Reply
+from gateway.inference.kept import Kept
 from gateway.inference.label import Labelled, label_request
 from gateway.inference.masking import RequestMasking
 from gateway.inference.refusals import denied, limited, not_found
+from gateway.inference.rejected import rejected_record
 from gateway.inference.shadow import Remembering, decide_in_shadow
 from gateway.inference.surroundings import Surroundings, on_prem_only_reason
-from gateway.inference.trace import CLIENT_CLOSED, Trace, decision_record, rule_names
+from gateway.inference.trace import (
+    CLIENT_CLOSED,
+    Trace,
+    decision_record,
+    rule_names,
+)
 from gateway.protocol.errors import (
     FailClosed,
     GatewayError,
@@ -36,7 +45,7 @@ from gateway.protocol.errors import (
 )
 from gateway.protocol.requests import RelayRequest, read_request
 from policies.engine.decide import decide
-from policies.engine.facts import RequestFacts
+from policies.engine.facts import RequestFacts, Zone
 from policies.engine.permit import Outcome, Permit
 from policies.engine.suspensions import NOTHING_SUSPENDED, Suspensions
 
@@ -86,6 +95,9 @@ class Gateway(Surroundings):
         except GatewayError as error:
             if decided is not None:
                 error.passes_on = decided.labelled.passes_on
+            else:
+                headers.append((b"x-sluice-decision", trace.decision_id.encode()))
+                self._reject(inbound, trace, error)
             self.finish(trace, status=error.status, error=error.recorded)
             if trace.attempts:
                 headers.append((b"x-sluice-attempts", attempts_header(trace.attempts)))
@@ -137,6 +149,41 @@ class Gateway(Surroundings):
             raise limited(reserved)
         trace.reservation = reserved
         self._record(inbound, decided, trace, decision="allowed")
+        await self._commit(permit, trace)
+
+    def rejected(self, inbound: Inbound, error: GatewayError) -> None:
+        """Record a request that was refused before its body was read. Sets `error`'s headers."""
+        trace = Trace(self.journal, decision_id=new_id("dec_"), started_s=self.monotonic())
+        self._reject(inbound, trace, error)
+        self.finish(trace, status=error.status, error=error.recorded)
+        error.headers.setdefault("x-sluice-decision", trace.decision_id)
+
+    def _reject(self, inbound: Inbound, trace: Trace, error: GatewayError) -> None:
+        """Journal what came to no decision. A journal that denies changes nothing: nothing is
+        sent, and the caller is told what is wrong with the request."""
+        with suppress(FailClosed):
+            trace.decided(
+                rejected_record(
+                    inbound,
+                    decision_id=trace.decision_id,
+                    reason=error.recorded,
+                    digest=hashlib.sha256(inbound.body).hexdigest() if inbound.body else "",
+                    at=self.now().timestamp(),
+                )
+            )
+
+    async def _commit(self, permit: Permit, trace: Trace) -> None:
+        """Strict: whatever may leave on_prem is in the database first. Raises FailClosed."""
+        if self.commits is None or trace.decision is None:
+            return
+        if all(candidate.zone is Zone.ON_PREM for candidate in permit.candidates):
+            return
+        try:
+            await self.commits.commit(trace.decision)
+        except JournalUnavailable as unavailable:
+            raise FailClosed(
+                "The audit's database cannot be written, so nothing was sent.", param="journal"
+            ) from unavailable
 
     def _record(
         self, inbound: Inbound, decided: Decided, trace: Trace, *, decision: str, reason: str = ""
@@ -156,6 +203,8 @@ class Gateway(Surroundings):
                 shadow=decided.shadow,
             )
         )
+        if decided.view.keeps_content:
+            trace.kept = Kept(inbound.body)
 
 
 def decide_on(

@@ -54,6 +54,8 @@ class Relay:
         else:
             block = await self._next_block()
         self._sent += len(block)
+        if self._trace.kept is not None:
+            self._trace.kept.add(block)
         return block
 
     async def _next_block(self) -> bytes:
@@ -77,7 +79,12 @@ class Relay:
             return await self._broken("protocol_error")
 
     def _rest(self) -> bytes:
-        return self._restoring.rest() if self._restoring is not None else b""
+        if self._restoring is None:
+            return b""
+        rest = self._restoring.rest()
+        if self._trace.kept is not None:  # the outcome is written before it is handed on
+            self._trace.kept.add(rest)
+        return rest
 
     async def _broken(self, error: str) -> bytes:
         rest = self._rest()

@@ -6,10 +6,13 @@ from datetime import UTC, datetime
 
 from gateway.inference.contracts import (
     BudgetGate,
+    Commits,
+    Contents,
     Journal,
     Snapshot,
     SnapshotSource,
     SnapshotUnavailable,
+    Watch,
 )
 from gateway.inference.route import Router
 from gateway.inference.trace import Trace
@@ -22,15 +25,22 @@ NOTHING_AFTER_S = 15 * 60.0
 
 
 class Surroundings:
-    """One per process. `now` gives aware UTC, `monotonic` seconds."""
+    """One per process. `now` gives aware UTC, `monotonic` seconds.
 
-    def __init__(
+    `watch`, `contents`, `commits`: who counts, who keeps content, who commits before sending; None
+    where nobody does.
+    """
+
+    def __init__(  # noqa: PLR0913 -- everything the path stands on
         self,
         *,
         snapshots: SnapshotSource,
         journal: Journal,
         budget: BudgetGate,
         providers: Mapping[str, Provider],
+        watch: Watch | None = None,
+        contents: Contents | None = None,
+        commits: Commits | None = None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -38,13 +48,22 @@ class Surroundings:
         self.journal = journal
         self.budget = budget
         self.providers = providers
+        self.watch = watch
+        self.contents = contents
+        self.commits = commits
         self.router = Router()
         self.now = now
         self.monotonic = monotonic
 
     def finish(self, trace: Trace, *, status: int, error: str = "") -> None:
         """Settle `trace` now. Does nothing the second time."""
-        trace.finish(status=status, error=error, at=time.time(), now_s=self.monotonic())
+        outcome = trace.finish(status=status, error=error, at=time.time(), now_s=self.monotonic())
+        if outcome is None or trace.decision is None:
+            return
+        if self.watch is not None:
+            self.watch.ended(trace.decision, outcome)
+        if trace.kept is not None and self.contents is not None:
+            self.contents.keep(trace.decision, trace.kept)
 
     def fresh_snapshot(self) -> tuple[Snapshot, float]:
         """The snapshot and its age. Raises FailClosed when it is missing or too old."""

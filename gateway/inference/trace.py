@@ -11,6 +11,7 @@ from gateway.audit.records import (
     ShadowRecord,
 )
 from gateway.inference.contracts import Journal, Principal, Reservation
+from gateway.inference.kept import Kept
 from gateway.inference.label import Labelled
 from gateway.inference.prices import Price, Receipt
 from gateway.inference.shadow import ShadowDecision
@@ -28,28 +29,26 @@ CLIENT_CLOSED = 499
 BYTES_PER_TOKEN = 4
 _NO_USAGE = Usage()
 OTHER_MODEL = "(other)"
+UNKNOWN_ALIAS = "(unknown)"
 # How vendors date the model behind a name: gpt-4o -> gpt-4o-2024-08-06, llama3 -> llama3:latest.
 _DATED = re.compile(r"[-:@](latest|[0-9]{3,4}|[0-9]{8}|[0-9]{4}-[0-9]{2}-[0-9]{2})")
 
 
 class Trace:
-    """The record of one request: `decided` before any byte leaves, `finish` on every path.
-
-    What was refused before it was decided (a malformed body, a wrong scope) has no record: an
-    outcome alone says of nobody that nothing was sent, and reads like a journal that lost a line.
-    """
+    """The record of one request: `decided` before any byte leaves, `finish` on every path."""
 
     __slots__ = (
-        "_decided",
         "_finished",
         "_journal",
         "_started_s",
         "attempts",
         "bytes_out",
+        "decision",
         "decision_id",
         "deployment",
         "events_out",
         "first_byte_ms",
+        "kept",
         "masked",
         "model",
         "price",
@@ -65,7 +64,7 @@ class Trace:
     def __init__(self, journal: Journal, *, decision_id: str, started_s: float) -> None:
         self._journal = journal
         self._started_s = started_s
-        self._decided = False
+        self.decision: DecisionRecord | None = None  # once the journal has it
         self._finished = False
         self.decision_id = decision_id
         self.attempts: list[list[str]] = []
@@ -74,6 +73,7 @@ class Trace:
         self.events_out = 0  # of a stream
         self.zone = ""
         self.first_byte_ms: int | None = None
+        self.kept: Kept | None = None  # None: the project keeps no content
         self.masked = 0  # findings replaced in what the deployment that serves was sent
         self.model = ""
         self.price: Price | None = None  # of the deployment that serves; None: not known
@@ -95,16 +95,21 @@ class Trace:
             raise FailClosed(
                 "The audit journal cannot be written, so nothing was sent.", param="journal"
             ) from error
-        self._decided = True
+        self.decision = record
 
     def first_byte(self, now_s: float) -> None:
         """The first byte of the answer is here. `now_s` is monotonic."""
         self.first_byte_ms = int((now_s - self._started_s) * 1000)
 
-    def finish(self, *, status: int, error: str = "", at: float, now_s: float) -> None:
-        """Settle and write the outcome; later calls do nothing. `at` is Unix time. Never raises."""
+    def finish(
+        self, *, status: int, error: str = "", at: float, now_s: float
+    ) -> OutcomeRecord | None:
+        """Settle and write the outcome. `at` is Unix time. Never raises.
+
+        Returns the outcome, the first time and where there was a decision; else None.
+        """
         if self._finished:
-            return
+            return None
         self._finished = True
         if self.reservation is not None:
             if self.attempts:
@@ -115,8 +120,8 @@ class Trace:
             else:
                 self.reservation.release()
         self.receipt = receipt = self._receipt(duration_s=now_s - self._started_s)
-        if not self._decided:
-            return
+        if self.decision is None:
+            return None
         record = OutcomeRecord(
             id=self.decision_id,
             at=at,
@@ -147,6 +152,7 @@ class Trace:
             log.error(  # noqa: TRY400 -- a traceback adds nothing
                 "outcome of %s could not be written to the journal", self.decision_id
             )
+        return record
 
     def _receipt(self, *, duration_s: float) -> Receipt | None:
         """What was used and what it cost; None when nobody answered."""
@@ -244,7 +250,7 @@ def _in_shadow(shadow: ShadowDecision) -> ShadowRecord:
 def recorded_alias(permit: Permit, alias: str) -> str:
     """The alias, unless nobody knows it: then the field is the caller's free text, and text is
     not recorded."""
-    return alias if permit.candidates or permit.dropped else "(unknown)"
+    return alias if permit.candidates or permit.dropped else UNKNOWN_ALIAS
 
 
 def recorded_model(said: str, asked: str) -> str:

@@ -70,14 +70,13 @@ class OpenAIApp:
             _expect(scope, "POST")
             headers = _Headers(scope)
             principal = self._principal(headers)
-            body = await self._body(headers, receive)
-            inbound = Inbound(
-                principal=principal,
-                endpoint=endpoint,
-                body=body,
-                request_id=request_id,
-                declared=headers.declared,
-            )
+            try:
+                body = await self._body(headers, receive)
+            except GatewayError as error:
+                unread = _inbound(principal, endpoint, headers, request_id)
+                self._gateway().rejected(unread, error)
+                raise
+            inbound = _inbound(principal, endpoint, headers, request_id, body)
             await self._relay(inbound, receive, send)
         elif path == _MODELS or path.startswith(_MODELS + "/"):
             _expect(scope, "GET")
@@ -200,6 +199,18 @@ class _Headers:
             raise InvalidRequest("The declaration is too long.", param="x-sluice-declare")
         # Sent twice, both count: declaring can only raise.
         self.declared = f"{self.declared}, {words}" if self.declared else words
+
+
+def _inbound(
+    principal: Principal, endpoint: Endpoint, headers: _Headers, request_id: str, body: bytes = b""
+) -> Inbound:
+    return Inbound(
+        principal=principal,
+        endpoint=endpoint,
+        body=body,
+        request_id=request_id,
+        declared=headers.declared,
+    )
 
 
 def _expect(scope: Scope, method: str) -> None:

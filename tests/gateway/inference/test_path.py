@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -100,16 +101,74 @@ def test_a_denial_is_journaled_and_nothing_is_sent(house: House) -> None:
     assert house.gate.reservations == []
 
 
-def test_what_was_never_decided_leaves_no_outcome_alone(house: House) -> None:
+REJECTED: list[tuple[object, str]] = [
+    (b"{", "invalid_json"),
+    (b'{"model": 1, "model": 2}', "duplicate_key"),
+    ({**HELLO, "messages": "4111111111111111"}, "invalid_request"),
+]
+
+
+@pytest.mark.parametrize(("body", "reason"), REJECTED, ids=[reason for _, reason in REJECTED])
+def test_what_cannot_be_read_is_recorded_without_a_word_of_it(
+    house: House, body: object, reason: str
+) -> None:
     async def scenario(house: House, onprem: FaultServer, cloud: FaultServer) -> None:
         with pytest.raises(GatewayError) as refused:
-            await house.run({**HELLO, "messages": "hello"})
+            await house.run(body)
         assert refused.value.status == 400
+        assert refused.value.headers["x-sluice-decision"] == house.decisions()[0].id
         await (await house.run(HELLO)).aclose()
 
     play(house, scenario)
-    assert len(house.decisions()) == 1
-    assert [each.id for each in house.outcomes()] == [each.id for each in house.decisions()]
+    first, second = house.decisions()
+    assert (first.decision, first.reason, first.sensitivity) == ("rejected", reason, "restricted")
+    assert (first.actor, first.alias, second.decision) == ("user:1", "(unknown)", "allowed")
+    assert len(first.digest) == 64
+    assert [each.id for each in house.outcomes()] == [first.id, second.id]
+    assert (house.outcomes()[0].status, house.outcomes()[0].error) == (400, reason)
+    assert b"4111111111111111" not in b"".join(
+        path.read_bytes() for path in house.journal_dir.rglob("*.jsonl")
+    )
+
+
+def test_what_could_not_be_labelled_is_recorded_and_goes_nowhere(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def scenario(house: House, onprem: FaultServer, cloud: FaultServer) -> None:
+        with pytest.raises(FailClosed) as refused:
+            await house.run(HELLO)
+        assert refused.value.param == "label"
+        assert onprem.received == cloud.received == []
+
+    def broken(*_: object, **__: object) -> None:
+        raise RuntimeError
+
+    monkeypatch.setattr("gateway.inference.path.label_request", broken)
+    play(house, scenario)
+    [record] = house.decisions()
+    assert (record.decision, record.reason) == ("rejected", "fail_closed")
+    assert house.outcomes()[0].status == 503
+
+
+def test_a_scope_that_refuses_is_recorded(house: House) -> None:
+    async def scenario(house: House, onprem: FaultServer, cloud: FaultServer) -> None:
+        house.principal = replace(house.principal, scopes=frozenset({"embeddings"}))
+        with pytest.raises(GatewayError):
+            await house.run(HELLO)
+
+    play(house, scenario)
+    assert house.decisions()[0].reason == "scope_denied"
+
+
+def test_a_journal_that_denies_does_not_hide_what_is_wrong_with_the_request(house: House) -> None:
+    async def scenario(house: House, onprem: FaultServer, cloud: FaultServer) -> None:
+        house.journal.close()
+        with pytest.raises(GatewayError) as refused:
+            await house.run(b"{")
+        assert refused.value.status == 400
+
+    play(house, scenario)
+    assert house.records() == []
 
 
 def test_a_model_that_cannot_take_a_sound_is_not_called_unknown(house: House) -> None:
