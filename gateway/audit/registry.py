@@ -176,6 +176,7 @@ EVENTS: dict[EventType, EventSpec] = {
     EventType.POLICY_PUBLISHED: _spec(
         "A policy revision took effect.",
         *("kind", "revision", "number", "previous", "rules", "widens", "reason", "approved_by"),
+        "unproven",
     ),
     EventType.POLICY_DRAFT_SAVED: _spec("A policy's draft was saved.", "version", "hash", "base"),
     EventType.POLICY_DRAFT_DISCARDED: _spec("A policy's draft was thrown away.", "version"),

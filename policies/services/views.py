@@ -108,9 +108,14 @@ def view_of(
     )
 
 
-def read_shared(deployments: Sequence[Deployment]) -> Shared:
-    """Read what all projects are built from. Eight queries. Raises ValueError for an
-    organisation's policy that cannot be read."""
+def read_shared(
+    deployments: Sequence[Deployment], *, organisation: PolicyDocument | None = None
+) -> Shared:
+    """Read what all projects are built from. Eight queries.
+
+    `organisation` stands in for the organisation's policy in effect. Raises ValueError when that
+    is needed and cannot be read.
+    """
     known = known_names()
     aliases: dict[str, list[str]] = {}
     created: dict[str, int] = {}
@@ -130,12 +135,13 @@ def read_shared(deployments: Sequence[Deployment]) -> Shared:
     for recognizer in RecognizerRow.objects.order_by("project_id", "name"):
         custom[recognizer.project_id].append(recognizer.definition())
     documents: dict[Any, object] = {}
-    organisation: PolicyDocument | None = None
+    instead = organisation is not None
     for policy in Policy.objects.filter(current__isnull=False).select_related("current"):
         if policy.current is None:
             continue
         if policy.project_id is None:
-            organisation = read_for_organisation(policy.current.document, known)
+            if not instead:
+                organisation = read_for_organisation(policy.current.document, known)
         else:
             documents[policy.project_id] = policy.current.document
     return Shared(

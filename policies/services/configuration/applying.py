@@ -43,7 +43,9 @@ from policies.services.configuration.recognizers import (
 )
 from policies.services.configuration.steps import Authority, Plan, Step, Verb
 from policies.services.configuration.wanted import Wanted
+from policies.services.judging import judge
 from policies.services.publishing import (
+    current_revision,
     known_names,
     known_to_projects,
     read_for_organisation,
@@ -163,16 +165,23 @@ def _read(document: object, known: KnownNames) -> PolicyDocument | None:
 
 @changing()
 def apply(
-    file: ConfigFile, *, authority: Authority, yes_widen: bool = False, prune: bool = False
+    file: ConfigFile,
+    *,
+    authority: Authority,
+    yes_widen: bool = False,
+    prune: bool = False,
+    accept_unproven: bool = False,
 ) -> Plan:
     """Bring the database to the file, in one transaction. Returns what was done.
 
-    Raises ConfigurationError, WideningRefused (without `yes_widen`), SecondPersonNeeded,
-    PermissionDenied; then nothing was changed.
+    The policies that it brings are judged as they will be in effect. Raises ConfigurationError,
+    WideningRefused (without `yes_widen`), SecondPersonNeeded, PermissionDenied; then nothing was
+    changed.
     """
     require_admin(authority.by)
     plan = diff(file, prune=prune)
     _carry_out(plan, file, authority, yes_widen=yes_widen)
+    _require_judged(plan, file, accept_unproven=accept_unproven)
     return plan
 
 
@@ -193,6 +202,7 @@ def apply_at_start(file: ConfigFile, *, authority: Authority) -> Plan | None:
         notes += ("egress stays stopped: only `manage.py egress resume` resumes it",)
     plan = Plan(kept, notes)
     _carry_out(plan, file, authority, yes_widen=True)
+    _require_judged(plan, file, accept_unproven=False)
     return plan
 
 
@@ -223,6 +233,27 @@ def _carry_out(plan: Plan, file: ConfigFile, authority: Authority, *, yes_widen:
             changed=plan.subjects(Verb.CHANGE)[:_NAMED_IN_EVENT],
             removed=plan.subjects(Verb.REMOVE)[:_NAMED_IN_EVENT],
         )
+
+
+def _require_judged(plan: Plan, file: ConfigFile, *, accept_unproven: bool) -> None:
+    """Refuse a policy whose tests or `never` statements fail once everything is in place."""
+    problems: list[FileProblem] = []
+    for step in plan.steps:
+        if step.policy_of is None:
+            continue
+        project = Project.objects.get(slug=step.policy_of) if step.policy_of else None
+        revision = current_revision(project)
+        if revision is None:
+            continue
+        verdict = judge(revision.document, project=project)
+        problems += [
+            FileProblem(
+                1, 1, f"{step.subject}, {problem.pointer}: {problem.sentence}", problem.advice
+            )
+            for problem in verdict.problems(accept_unproven=accept_unproven)
+        ]
+    if problems:
+        raise ConfigurationError(problems, file=file.name)
 
 
 def _require_readable_policies(file: ConfigFile) -> None:

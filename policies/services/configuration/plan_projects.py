@@ -31,6 +31,7 @@ from policies.services.configuration.wanted import (
     Wanted,
     WordListWanted,
 )
+from policies.services.judging import LATER
 from policies.services.policy_widening import covers, policy_widening
 from policies.services.publishing import document_hash, publish
 from policies.services.word_lists import remove_word_list, set_word_list
@@ -251,7 +252,10 @@ def plan_policy(
             document=after,
             project=_project(slug) if slug else None,
             reason="configuration file",
+            approved_by=authority.approved_by,
+            judged=LATER,
         ),
+        policy_of=slug,
     )
 
 

@@ -40,6 +40,7 @@ class Step:
     lines: tuple[str, ...] = ()
     widens: tuple[str, ...] = ()
     resumes_egress: bool = False
+    policy_of: str | None = None  # whose policy it publishes; empty: the organisation's
 
     def as_text(self) -> str:
         """As `config diff` prints it."""

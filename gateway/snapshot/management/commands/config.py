@@ -39,6 +39,11 @@ class Command(BaseCommand):
         applying.add_argument(
             "--yes-widen", action="store_true", help="yes, more may leave; recorded"
         )
+        applying.add_argument(
+            "--accept-unproven",
+            action="store_true",
+            help="take `never` statements that are too large to be proven",
+        )
         applying.add_argument("--by", metavar="EMAIL", help="the admin who applies it")
         applying.add_argument("--approved-by", metavar="EMAIL", help="the second person")
         applying.add_argument(
@@ -86,6 +91,7 @@ class Command(BaseCommand):
                 authority=authority,
                 yes_widen=options["yes_widen"],
                 prune=options["prune"],
+                accept_unproven=options["accept_unproven"],
             )
         self._tell(plan, "nothing changed")
         if plan.steps:
