@@ -3,7 +3,7 @@
 import json
 import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
@@ -65,11 +65,15 @@ def test_every_request_meets_one_revision_and_soon_the_new_one(lab: Lab, tmp_pat
     before = lab.sluice.manage("policy", "show", "--project", "lab", "--json")
     load = Load(lab)
     tick = threading.Event()
+    running: list[Future[None]] = []
 
     def until(holds: Callable[[], bool]) -> None:
-        for _ in range(600):
+        for _ in range(1200):
             if holds():
                 return
+            for each in running:
+                if each.done():
+                    each.result()  # why it ended
             tick.wait(0.05)
         pytest.fail(f"it never came true: {load.seen[-3:]}")
 
@@ -82,7 +86,7 @@ def test_every_request_meets_one_revision_and_soon_the_new_one(lab: Lab, tmp_pat
         publish(json.dumps(POLICIES["a"]))
         lab.sluice.settle()
         with ThreadPoolExecutor(3) as threads:
-            running = [threads.submit(load.run) for _ in range(3)]
+            running += [threads.submit(load.run) for _ in range(3)]
             try:
                 for tag, deployment in (("b", "claude"), ("a", "llama"), ("b", "claude")):
                     publish(json.dumps(POLICIES[tag]))
