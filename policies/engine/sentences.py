@@ -41,11 +41,11 @@ def selected(selector: r.Selector) -> str:
     if selector.deployments is not None:
         what = f"{_or(selector.deployments)}"
     elif selector.zones is not None:
-        what = f"{_or(_ZONES[zone.value] for zone in selector.zones)} deployments"
+        what = f"{_or(sorted(_ZONES[zone.value] for zone in selector.zones))} deployments"
     else:
         what = "deployments"
     if selector.deployments is not None and selector.zones is not None:
-        what += f" ({_or(_ZONES[zone.value] for zone in selector.zones)})"
+        what += f" ({_or(sorted(_ZONES[zone.value] for zone in selector.zones))})"
     limits = list(_attributes(selector))
     if not limits and what == "deployments":
         return "any deployment"
