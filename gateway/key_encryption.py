@@ -89,3 +89,9 @@ def sealed_anew(sealed: str) -> str | None:
     except (InvalidToken, UnicodeEncodeError):
         return ring[0].encrypt(open_sealed(sealed)).decode("ascii")
     return None
+
+
+def keys_file() -> Path | None:
+    """The file that the keys are in; None: they are a text."""
+    place = settings.KEY_ENCRYPTION_KEY
+    return place if isinstance(place, Path) else None

@@ -221,6 +221,7 @@ INSTALLED_APPS = [
     "gateway.snapshot",
     "gateway.files",
     "gateway.batches",
+    "gateway.operations",
     "gateway.admin_api",
 ]
 MIDDLEWARE = [

@@ -30,6 +30,10 @@ class EventType(StrEnum):
     SERVICE_ACCOUNT_DEACTIVATED = "service_account.deactivated"
     KEY_CREATED = "key.created"
     KEY_REVOKED = "key.revoked"
+    KEY_ROTATED = "key.rotated"
+    ENCRYPTION_KEY_ROTATED = "encryption_key.rotated"
+    BACKUP_MADE = "backup.made"
+    BACKUP_RESTORED = "backup.restored"
     DEPLOYMENT_CREATED = "deployment.created"
     DEPLOYMENT_CHANGED = "deployment.changed"
     DEPLOYMENT_ENABLED = "deployment.enabled"
@@ -137,6 +141,19 @@ EVENTS: dict[EventType, EventSpec] = {
         "restores",
     ),
     EventType.KEY_REVOKED: _spec("An API key was revoked.", "prefix", "name", "owner", "reason"),
+    EventType.KEY_ROTATED: _spec(
+        "An API key got a successor; it is accepted itself until it expires.",
+        *("prefix", "name", "owner", "successor", "expires_at"),
+    ),
+    EventType.ENCRYPTION_KEY_ROTATED: _spec(
+        "Stored secrets were sealed anew under the first key-encryption key; `forgotten`: the "
+        "keys before it are accepted no more.",
+        *("sealed_anew", "unreadable", "forgotten"),
+    ),
+    EventType.BACKUP_MADE: _spec("A backup was made.", "rows", "files", "with_keys"),
+    EventType.BACKUP_RESTORED: _spec(
+        "This installation was restored from a backup of that time.", "made_at", "rows", "files"
+    ),
     EventType.DEPLOYMENT_CREATED: _spec(
         "A deployment was registered.",
         *("name", "provider", "zone", "sensitivity", "categories", "region", "vendor", "enabled"),

@@ -1,6 +1,7 @@
 """Everything that changes accounts. Each takes `by`, checks its rights, owns the transaction and
 writes the audit event in it."""
 
+from gateway.accounts.services.key_rotation import rotate_api_key
 from gateway.accounts.services.keys import (
     CreatedKey,
     create_api_key,
@@ -49,6 +50,7 @@ __all__ = [
     "remove_member",
     "require_second_person",
     "revoke_api_key",
+    "rotate_api_key",
     "set_group",
     "set_limits",
     "set_password",

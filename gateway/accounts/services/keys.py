@@ -67,12 +67,11 @@ def create_api_key(  # noqa: PLR0913 -- a key has that many properties
     the project's. `scopes` empty: every relay endpoint, not the admin API. Raises
     PermissionDenied, ValidationError.
     """
-    _require_owner_rights(by, project, owner)
+    require_owner_rights(by, project, owner)
     _check(name, scopes, requests_per_minute, expires_at)
-    if ADMIN_SCOPE in scopes and not _may_give_admin(by, owner):
+    if ADMIN_SCOPE in scopes and not may_give_admin(by, owner):
         raise PermissionDenied("Only the person whom a key acts for gives it the scope admin.")
-    prefix = KEY_START + "".join(secrets.choice(_PREFIX_LETTERS) for _ in range(_PREFIX_LENGTH))
-    text = f"{prefix}-{secrets.token_urlsafe(_SECRET_BYTES)}"
+    prefix, text = new_text()
     floor = floor if floor is not None else Label()
     with changing():
         key = APIKey.objects.create(
@@ -140,7 +139,14 @@ def owner_name(key: APIKey) -> str:
     return f"{kind}:{key.user_id or key.service_account_id}"
 
 
-def _require_owner_rights(by: Acting, project: Project, owner: User | ServiceAccount) -> None:
+def new_text() -> tuple[str, str]:
+    """A new key's prefix, and all of it."""
+    prefix = KEY_START + "".join(secrets.choice(_PREFIX_LETTERS) for _ in range(_PREFIX_LENGTH))
+    return prefix, f"{prefix}-{secrets.token_urlsafe(_SECRET_BYTES)}"
+
+
+def require_owner_rights(by: Acting, project: Project, owner: User | ServiceAccount) -> None:
+    """Refuse whoever may not make a key of `owner`. Raises PermissionDenied, ValidationError."""
     if project.archived:
         raise ValidationError("An archived project has no keys.")
     if isinstance(owner, ServiceAccount):
@@ -154,7 +160,7 @@ def _require_owner_rights(by: Acting, project: Project, owner: User | ServiceAcc
         raise ValidationError("The key's owner must be a member of the project who may use models.")
 
 
-def _may_give_admin(by: Acting, owner: User | ServiceAccount) -> bool:
+def may_give_admin(by: Acting, owner: User | ServiceAccount) -> bool:
     """In the admin API a service account's key acts as the person it acts for, so only that
     person gives it this scope."""
     if isinstance(by, System) or by == owner:

@@ -1,6 +1,7 @@
-"""`manage.py key create|revoke|list`: API keys."""
+"""`manage.py key create|rotate|revoke|list`: API keys."""
 
 from argparse import ArgumentParser
+from datetime import timedelta
 from typing import Any
 
 from django.core.exceptions import PermissionDenied, ValidationError
@@ -12,7 +13,12 @@ from typing_extensions import override
 from gateway.accounts.acting import Acting
 from gateway.accounts.console import acting, person, project
 from gateway.accounts.models import APIKey, Project, ServiceAccount, User
-from gateway.accounts.services import create_api_key, create_service_account, revoke_api_key
+from gateway.accounts.services import (
+    create_api_key,
+    create_service_account,
+    revoke_api_key,
+    rotate_api_key,
+)
 from gateway.accounts.services.keys import KEY_START
 from gateway.protocol.restores import Restores
 from policies.engine.labels import Label, Sensitivity
@@ -21,7 +27,7 @@ from policies.engine.labels import Label, Sensitivity
 class Command(BaseCommand):
     """Manages API keys."""
 
-    help = "Make API keys (shown once), revoke and list them."
+    help = "Make API keys (shown once), replace, revoke and list them."
 
     @override
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -48,9 +54,14 @@ class Command(BaseCommand):
         revoke = actions.add_parser("revoke", help="end a key at once")
         revoke.add_argument("prefix", help="sk-sluice-abcd1234, or the whole key")
         revoke.add_argument("--reason", default="")
+        rotate = actions.add_parser("rotate", help="make its successor and print that, once")
+        rotate.add_argument("prefix", help="sk-sluice-abcd1234, or the whole key")
+        rotate.add_argument(
+            "--overlap", default="24h", metavar="TIME", help="how long both work: 30m, 24h, 7d"
+        )
         listing = actions.add_parser("list", help="the keys of a project")
         listing.add_argument("--project", required=True)
-        for action in (create, revoke):
+        for action in (create, revoke, rotate):
             action.add_argument("--by", metavar="EMAIL", help="who asks for it")
 
     @override
@@ -61,6 +72,8 @@ class Command(BaseCommand):
                     self._create(options)
                 case "revoke":
                     self._revoke(options)
+                case "rotate":
+                    self._rotate(options)
                 case "list":
                     self._list(project(options["project"]))
         except ValidationError as error:
@@ -87,14 +100,18 @@ class Command(BaseCommand):
         self.stdout.write(made.text)
 
     def _revoke(self, options: dict[str, Any]) -> None:
-        # Whoever revokes a leaked key often has all of it, or the letters that tell it apart.
-        letters = options["prefix"].strip().removeprefix(KEY_START).split("-")[0]
-        prefix = f"{KEY_START}{letters}"
-        key = APIKey.objects.filter(prefix=prefix).select_related("project").first()
-        if key is None:
-            raise CommandError("there is no key with this prefix; `key list` shows a project's")
+        key = _named(options["prefix"])
         revoke_api_key(by=acting(options["by"]), key=key, reason=options["reason"])
         self.stdout.write("revoked")
+
+    def _rotate(self, options: dict[str, Any]) -> None:
+        key = _named(options["prefix"])
+        made = rotate_api_key(
+            by=acting(options["by"]), key=key, overlap=_duration(options["overlap"])
+        )
+        self.stdout.write(made.text)
+        assert key.expires_at is not None  # noqa: S101 -- it was just set
+        self.stderr.write(f"{key.prefix} works until {key.expires_at:%Y-%m-%d %H:%M} UTC")
 
     def _list(self, where: Project) -> None:
         now = timezone.now()
@@ -102,6 +119,23 @@ class Command(BaseCommand):
             expired = key.expires_at is not None and key.expires_at <= now
             state = "revoked" if key.revoked_at else "expired" if expired else "valid"
             self.stdout.write(f"{key.prefix} {key.name} {key.user or key.service_account} {state}")
+
+
+def _named(text: str) -> APIKey:
+    # Whoever revokes a leaked key often has all of it, or the letters that tell it apart.
+    letters = text.strip().removeprefix(KEY_START).split("-")[0]
+    found = APIKey.objects.filter(prefix=f"{KEY_START}{letters}").select_related("project").first()
+    if found is None:
+        raise CommandError("there is no key with this prefix; `key list` shows a project's")
+    return found
+
+
+def _duration(text: str) -> timedelta:
+    units = {"m": "minutes", "h": "hours", "d": "days"}
+    number, unit = text[:-1], text[-1:]
+    if not (number.isascii() and number.isdigit() and len(number) < 6 and unit in units):
+        raise CommandError("--overlap is not a time such as 30m, 24h or 7d")
+    return timedelta(**{units[unit]: int(number)})
 
 
 def _owner(by: Acting, where: Project, options: dict[str, Any]) -> User | ServiceAccount:

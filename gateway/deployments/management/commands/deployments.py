@@ -1,5 +1,7 @@
-"""`manage.py deployments discover|list|confirm`: what was found, and what may go there."""
+"""`manage.py deployments discover|list|confirm|credential`: what was found, what may go there."""
 
+import getpass
+import sys
 from argparse import ArgumentParser
 from typing import Any
 
@@ -11,9 +13,15 @@ from typing_extensions import override
 from gateway.accounts.console import acting, person
 from gateway.deployments.models import Deployment
 from gateway.deployments.probing import probe
-from gateway.deployments.services import SecondPersonNeeded, confirm_proposal, propose
+from gateway.deployments.services import (
+    SecondPersonNeeded,
+    change_deployment,
+    confirm_proposal,
+    propose,
+)
 from gateway.deployments.services.registry import clearance_words
-from gateway.deployments.spec import default_clearance
+from gateway.deployments.spec import default_clearance, spec_of
+from gateway.settings import environment_secret
 from policies.engine.facts import Clearance, Zone
 from policies.engine.labels import Sensitivity
 
@@ -34,7 +42,12 @@ class Command(BaseCommand):
         confirm.add_argument("--sensitivity", help="the highest it may receive")
         confirm.add_argument("--category", action="append", help="may be given again; or: all")
         confirm.add_argument("--approved-by", metavar="EMAIL", help="the second person")
-        for action in (discover, confirm):
+        renew = actions.add_parser("credential", help="replace a vendor's credential")
+        renew.add_argument("name")
+        renew.add_argument(
+            "--from-env", metavar="NAME", help="the variable that has it; else standard input"
+        )
+        for action in (discover, confirm, renew):
             action.add_argument("--by", metavar="EMAIL", help="the admin who asks for it")
 
     @override
@@ -48,6 +61,8 @@ class Command(BaseCommand):
                         self.stdout.write(_line(row))
                 case "confirm":
                     self._confirm(options)
+                case "credential":
+                    self._renew(options)
         except (ValidationError, SecondPersonNeeded, PermissionDenied, ValueError) as error:
             raise CommandError(" ".join(getattr(error, "messages", [str(error)]))) from error
 
@@ -63,10 +78,24 @@ class Command(BaseCommand):
             "manage.py deployments confirm NAME --zone ZONE"
         )
 
+    def _renew(self, options: dict[str, Any]) -> None:
+        row = _named(options["name"])
+        name = options["from_env"]
+        credential = (environment_secret(name) or "") if name else _typed()
+        if not credential:
+            where = f"the variable {name}" if name else "standard input"
+            raise CommandError(f"there is no credential in {where}")
+        change_deployment(
+            by=acting(options["by"]),
+            deployment=row,
+            spec=spec_of(row),
+            credential=credential,
+            credential_source=f"env:{name}" if name else "",
+        )
+        self.stdout.write(f"{row.name} has its new credential; requests use it within a second")
+
     def _confirm(self, options: dict[str, Any]) -> None:
-        row = Deployment.objects.filter(name=options["name"]).first()
-        if row is None:
-            raise CommandError(f"there is no deployment {options['name']}")
+        row = _named(options["name"])
         approver = options["approved_by"]
         confirm_proposal(
             by=acting(options["by"]),
@@ -76,6 +105,21 @@ class Command(BaseCommand):
             approved_by=person(approver) if approver else None,
         )
         self.stdout.write(_line(row))
+
+
+def _named(name: str) -> Deployment:
+    row = Deployment.objects.filter(name=name).first()
+    if row is None:
+        raise CommandError(f"there is no deployment {name}")
+    return row
+
+
+def _typed() -> str:
+    """From standard input, unseen when somebody types it: never from the command line, which
+    others can read."""
+    if sys.stdin.isatty():
+        return getpass.getpass("credential: ").strip()
+    return sys.stdin.read().strip()
 
 
 def _clearance(options: dict[str, Any]) -> Clearance | None:

@@ -1,0 +1,1 @@
+"""What whoever runs Sluice does with it as a whole: new keys, backups, restoring."""
