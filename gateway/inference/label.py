@@ -18,6 +18,8 @@ from policies.engine.labels import PUBLIC, Label, Sensitivity, Taxonomy
 # Which relaxation of a policy covers which opaque part. INVARIANT: nothing else is ever relaxed,
 # failed scans least of all.
 RELAXED_BY = {"encoded_text": "encoded_text", "image": "images"}
+# What says that texts were not searched to their end.
+UNREAD = frozenset({"scan_failed", "scan_budget"})
 _SENSITIVITIES = {member.word: member for member in Sensitivity}
 _NO_COUNTS: Mapping[str, int] = {}
 _NO_LABELS: Mapping[str, Label] = {}

@@ -24,7 +24,7 @@ from gateway.inference.contracts import (
 )
 from gateway.inference.exchange import Decided, Header, Inbound, Reply
 from gateway.inference.kept import Kept
-from gateway.inference.label import Labelled, label_request
+from gateway.inference.label import UNREAD, Labelled, label_request
 from gateway.inference.masking import RequestMasking
 from gateway.inference.refusals import denied, limited, not_found
 from gateway.inference.rejected import rejected_record
@@ -301,6 +301,7 @@ def _facts(  # noqa: PLR0913 -- facts have that many sources
         unmaskable=labelled.unmaskable,
         data_classes=labelled.data_classes,
         class_labels=labelled.class_labels,
+        unread=not labelled.opaque.isdisjoint(UNREAD),
         now=now,
         groups=principal.groups,
         key=principal.key_prefix,

@@ -6,7 +6,7 @@ INVARIANT: nothing here reaches the request: what fails is recorded as `error`.
 from dataclasses import dataclass, replace
 
 from gateway.inference.contracts import Analyser, Principal, ProjectView
-from gateway.inference.label import label_request
+from gateway.inference.label import UNREAD, label_request
 from gateway.protocol.requests import RelayRequest
 from policies.classification.findings import Analysis
 from policies.engine.decide import CompiledPolicy, decide
@@ -76,6 +76,7 @@ def decide_in_shadow(  # noqa: PLR0913 -- a label has that many sources
                 unmaskable=labelled.unmaskable,
                 data_classes=labelled.data_classes,
                 class_labels=labelled.class_labels,
+                unread=not labelled.opaque.isdisjoint(UNREAD),
             ),
             masking_available=bool(view.masking_keys),
         )

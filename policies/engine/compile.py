@@ -19,7 +19,7 @@ from policies.engine.labels import Label, Sensitivity, Taxonomy
 from policies.engine.permit import Candidate, Dropped, DropReason, MaskMode, RuleRef
 
 # Part of every revision hash: raise it when the same documents come to mean something else.
-ENGINE_VERSION = 1
+ENGINE_VERSION = 2
 
 ORGANISATION = "organisation"
 PROJECT = "project"
@@ -240,7 +240,8 @@ def compile_rule(
     rule: r.Rule, *, scope: str, deployments: Mapping[str, DeploymentFacts]
 ) -> CompiledRule:
     """Compile one rule. The deployments' order in the mapping gives each its bit."""
-    lasting, passing = split(rule.when)
+    narrows = not isinstance(rule.then, r.Prefer)
+    lasting, passing = split(rule.when, cautiously=narrows)
     ref = RuleRef(scope, rule.id)
     chosen = [facts for facts in deployments.values() if _affects(rule.then, facts)]
     bits = {name: 1 << place for place, name in enumerate(deployments)}

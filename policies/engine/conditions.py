@@ -16,18 +16,19 @@ class RuleError(Exception):
     """A condition cannot be evaluated; the rule that holds it denies."""
 
 
-def split(condition: r.Condition) -> tuple[Test | None, Test | None]:
+def split(condition: r.Condition, *, cautiously: bool = False) -> tuple[Test | None, Test | None]:
     """The condition as two tests that must both hold; None holds always.
 
     The first asks only for the endpoint, the alias and the label, so that its answer can be
-    remembered. It never raises.
+    remembered. It never raises. `cautiously`: what depends on findings holds, where nobody knows
+    what there is to find, unless it is certainly false.
     """
     parts = condition.conditions if isinstance(condition, r.AllOf) else (condition,)
     lasting = tuple(part for part in parts if _is_lasting(part))
     passing = tuple(part for part in parts if not _is_lasting(part))
     return (
         compile_condition(r.AllOf(lasting)) if lasting else None,
-        compile_condition(r.AllOf(passing)) if passing else None,
+        _passing(r.AllOf(passing), cautiously=cautiously) if passing else None,
     )
 
 
@@ -40,6 +41,45 @@ def _is_lasting(condition: r.Condition) -> bool:
         case r.Not(part):
             return _is_lasting(part)
     return False
+
+
+def _passing(condition: r.Condition, *, cautiously: bool) -> Test:
+    exact = compile_condition(condition)
+    if not (cautiously and _asks_for_findings(condition)):
+        return exact
+    possible = _bound(condition, upper=True)
+
+    def holds(facts: RequestFacts, label: Label) -> bool:
+        # Unknown counts as worst: a rule that takes something away applies if it could.
+        return (possible if facts.unread else exact)(facts, label)
+
+    return holds
+
+
+def _asks_for_findings(condition: r.Condition) -> bool:
+    match condition:
+        case r.DataClassIs():
+            return True
+        case r.AllOf(parts) | r.AnyOf(parts):
+            return any(map(_asks_for_findings, parts))
+        case r.Not(part):
+            return _asks_for_findings(part)
+    return False
+
+
+def _bound(condition: r.Condition, *, upper: bool) -> Test:
+    """Whatever would have been found: `upper`, whether it could hold; else whether it must."""
+    match condition:
+        case r.DataClassIs():
+            return lambda facts, label: upper
+        case r.AllOf(parts) | r.AnyOf(parts):
+            tests = tuple(_bound(part, upper=upper) for part in parts)
+            every = all if isinstance(condition, r.AllOf) else any
+            return lambda facts, label: every(test(facts, label) for test in tests)
+        case r.Not(part):
+            other = _bound(part, upper=not upper)
+            return lambda facts, label: not other(facts, label)
+    return compile_condition(condition)
 
 
 @singledispatch

@@ -76,6 +76,7 @@ class RequestFacts:
     before masking. `unmaskable` is what of it masking can never take away: floors, declared and
     inherited labels, opaque parts. `data_classes` counts findings by class.
     `class_labels` gives the label one finding of each class contributes.
+    `unread`: a scan failed or ran out of time, so that nobody knows what there is to mask.
     `suspended` names the rules (`organisation:health-stays`) that an exception or an approval
     for this digest takes out of effect; whoever fills it has checked who granted it.
     """
@@ -89,6 +90,7 @@ class RequestFacts:
     unmaskable: Label = field(default_factory=Label)
     data_classes: Mapping[str, int] = field(default_factory=dict)
     class_labels: Mapping[str, Label] = field(default_factory=dict)
+    unread: bool = False
     groups: frozenset[str] = frozenset()
     key: str = ""  # the visible prefix of the API key
     size_bytes: int = 0

@@ -125,6 +125,7 @@ def facts_from(policy: CompiledPolicy, data: Data) -> RequestFacts:
         now=now if isinstance(now, datetime) else datetime.fromisoformat(now),
         data_classes=findings,
         class_labels={name: CLASSES[name] for name in findings},
+        unread=data.get("unread", False),
         groups=frozenset(data.get("groups", ())),
         key=data.get("key", ""),
         size_bytes=data.get("size_bytes", 100),

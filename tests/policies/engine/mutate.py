@@ -124,6 +124,13 @@ MUTATIONS = (
         "        if False:\n            matches.shadow",
     ),
     Mutation(
+        4,
+        "what was not found is not there, searched or not",
+        "policies/engine/conditions.py",
+        "return (possible if facts.unread else exact)(facts, label)",
+        "return exact(facts, label)",
+    ),
+    Mutation(
         5,
         "a masked candidate gets the raw bytes",
         _JUDGE,
@@ -136,6 +143,13 @@ MUTATIONS = (
         _JUDGE,
         "if self._masking_available and is_cleared(masking.label, clearance):",
         "if self._masking_available:",
+    ),
+    Mutation(
+        5,
+        "what could not be searched goes where it should be masked",
+        _JUDGE,
+        "if masking is not None and self._facts.unread:",
+        "if masking is not None and False:",
     ),
     Mutation(
         6,
