@@ -72,6 +72,7 @@ class EventType(StrEnum):
     FILE_DELETED = "file.deleted"
     BATCH_CREATED = "batch.created"
     BATCH_CANCELLED = "batch.cancelled"
+    BATCH_RETRIED = "batch.retried"
     BATCH_FINISHED = "batch.finished"
     AUDIT_EXPORTED = "audit.exported"
     AUDIT_SEARCHED = "audit.searched"
@@ -248,6 +249,9 @@ EVENTS: dict[EventType, EventSpec] = {
         "A batch was asked for.", "endpoint", "input_file", "key", "window", "declared"
     ),
     EventType.BATCH_CANCELLED: _spec("A batch is to stop.", "reason"),
+    EventType.BATCH_RETRIED: _spec(
+        "Rows of a batch that failed are asked for again.", "rows", "reasons", "model", "key"
+    ),
     EventType.BATCH_FINISHED: _spec(
         "A batch came to its end.",
         *("status", "total", "completed", "failed", "sensitivity", "categories"),

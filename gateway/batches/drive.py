@@ -21,7 +21,7 @@ from django.utils import timezone
 
 from gateway.batches import claims, rows
 from gateway.batches.attempts import Attempt
-from gateway.batches.formats import Format, format_of
+from gateway.batches.formats import AskedOf, Format, format_of
 from gateway.batches.models import Batch, Ending, RowState, Status
 from gateway.batches.pace import Pace
 from gateway.batches.principals import Creator, creator_of
@@ -70,6 +70,10 @@ class _Opened:
     format: Format
     reader: EncryptedReader
     files: ExitStack
+
+    def format_of(self, row: Leased) -> Format:
+        model = self.batch.retry_model
+        return AskedOf(self.format, model) if row.retried and model else self.format
 
     def texts(self, leased: list[Leased]) -> list[bytes]:
         return [self.reader.read_at(row.offset, row.length) for row in leased]
@@ -231,7 +235,7 @@ class Drive:
         )
         task = asyncio.create_task(
             attempt.run(
-                opened.format,
+                opened.format_of(row),
                 creator=lambda: opened.creator,
                 principal=principal,
                 endpoint=Endpoint(batch.endpoint),

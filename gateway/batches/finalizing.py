@@ -6,12 +6,14 @@ interrupted attempt wrote is removed; the next one begins again.
 
 from collections.abc import Iterator
 from datetime import datetime
+from typing import NamedTuple
 
 from django.db import transaction
 from django.utils import timezone
 
 from gateway.batches.claims import claim, new_claim, release, renew
-from gateway.batches.endings import end
+from gateway.batches.earlier import EarlierLines
+from gateway.batches.endings import SYSTEM, end
 from gateway.batches.formats import Format, Problem, format_of
 from gateway.batches.models import Batch, BatchRow, Ending, RowState, Status
 from gateway.batches.results import unrun_line
@@ -19,7 +21,7 @@ from gateway.batches.rows import sealed_context
 from gateway.files.encrypted import EncryptedReader, unseal
 from gateway.files.keys import project_key
 from gateway.files.models import Purpose, StoredFile
-from gateway.files.services import abandon, reading, set_label
+from gateway.files.services import abandon, reading, replace, set_label
 from gateway.files.uploads import Upload, publish
 from policies.engine.labels import Label, Sensitivity
 
@@ -62,8 +64,8 @@ def finalize(batch_id: str, *, process: str) -> None:
         if batch.in_progress_at is None:
             # It ended while its rows were being made: a part of them is no batch.
             BatchRow.objects.filter(batch_id=batch_id).delete()
-        unrun = _write(batch, by=by, written=written)
-        _end(batch, by=by, written=written, unrun=unrun)
+        outputs = _write(batch, by=by, written=written)
+        _end(batch, by=by, written=written, outputs=outputs)
         kept = True
     finally:
         if not kept:
@@ -72,20 +74,25 @@ def finalize(batch_id: str, *, process: str) -> None:
         release(batch_id, by=by)
 
 
-def _write(batch: Batch, *, by: str, written: list[StoredFile]) -> int:
-    """Store the files, output first. Returns how many rows were never run."""
+def _write(batch: Batch, *, by: str, written: list[StoredFile]) -> "_Outputs":
+    """Store the files, output first. Those of an earlier end stay until `_end`."""
     outputs = _Outputs(batch)
     try:
         input_file = StoredFile.objects.select_related("project").get(pk=batch.input_file_id)
-        with reading(input_file) as reader:
-            for at, (row, line) in enumerate(_lines(batch, reader)):
+        with (
+            reading(input_file) as reader,
+            EarlierLines(batch.pk, batch.output_file_id) as output,
+            EarlierLines(batch.pk, batch.error_file_id) as error,
+        ):
+            sources = _Sources(reader, output, error)
+            for at, (row, line) in enumerate(_lines(batch, sources)):
                 if at % ROWS_AT_ONCE == 0:
                     renew(batch.pk, by=by, statuses=_STATUSES, now=timezone.now())
                 outputs.add(row, line)
         outputs.finish(written)
     finally:
         outputs.discard()
-    return outputs.unrun
+    return outputs
 
 
 class _Outputs:
@@ -95,6 +102,7 @@ class _Outputs:
         self._batch = batch
         self._uploads: dict[bool, Upload] = {}
         self.unrun = 0
+        self.ids = {True: "", False: ""}  # output, error
 
     def add(self, row: BatchRow, line: bytes) -> None:
         good = row.state == RowState.COMPLETED
@@ -120,30 +128,30 @@ class _Outputs:
                 expires_after_s=batch.output_expires_after_s,
             )
             written.append(file)
-            if good:
-                batch.output_file_id = file.pk
-            else:
-                batch.error_file_id = file.pk
+            self.ids[good] = file.pk
 
     def discard(self) -> None:
         for upload in self._uploads.values():
             upload.discard()
 
 
-def _end(batch: Batch, *, by: str, written: list[StoredFile], unrun: int) -> None:
+def _end(batch: Batch, *, by: str, written: list[StoredFile], outputs: _Outputs) -> None:
     ending = Ending(batch.ending)
     with transaction.atomic():
         now: datetime = timezone.now()
         renew(batch.pk, by=by, statuses=_STATUSES, now=now)
-        if unrun:
+        if outputs.unrun:
             BatchRow.objects.filter(batch=batch, state=RowState.PENDING).update(
                 state=RowState.FAILED, code=_UNRUN[ending][0]
             )
         # They are in the files now.
         BatchRow.objects.filter(batch=batch).update(sealed_result=None)
+        for earlier in (batch.output_file_id, batch.error_file_id):
+            if earlier:
+                replace(earlier, SYSTEM)
         for file in written:
             publish(file)
-        if batch.total and not unrun and not batch.unlabelled:
+        if batch.total and not outputs.unrun and not batch.unlabelled:
             # Of every row: what nobody has read may hold anything.
             set_label(batch.input_file_id, _label(batch))
         status, errors = _FINAL[ending], batch.errors
@@ -153,14 +161,23 @@ def _end(batch: Batch, *, by: str, written: list[StoredFile], unrun: int) -> Non
             batch,
             status,
             now=now,
-            output_file_id=batch.output_file_id,
-            error_file_id=batch.error_file_id,
-            failed=batch.failed + unrun,
+            output_file_id=outputs.ids[True],
+            error_file_id=outputs.ids[False],
+            unlabelled=batch.unlabelled + outputs.unrun,
+            failed=batch.failed + outputs.unrun,
             errors=errors,
         )
 
 
-def _lines(batch: Batch, reader: EncryptedReader) -> Iterator[tuple[BatchRow, bytes]]:
+class _Sources(NamedTuple):
+    """Where the lines of rows come from that have no result of their own."""
+
+    input: EncryptedReader
+    output: EarlierLines
+    error: EarlierLines
+
+
+def _lines(batch: Batch, sources: _Sources) -> Iterator[tuple[BatchRow, bytes]]:
     """Every row with its line, in input order."""
     key = project_key(batch.project)
     format = format_of(batch.kind)
@@ -172,11 +189,15 @@ def _lines(batch: Batch, reader: EncryptedReader) -> Iterator[tuple[BatchRow, by
         if not rows:
             return
         for row in rows:
-            if row.sealed_result is None:
-                yield row, _unrun(batch, row, reader, format)
-            else:
+            if row.sealed_result is not None:
                 context = sealed_context(batch.pk, row.index)
                 yield row, unseal(key, bytes(row.sealed_result), context=context)
+            elif row.state == RowState.COMPLETED:
+                yield row, sources.output.of(row.index)
+            elif row.state == RowState.FAILED:
+                yield row, sources.error.of(row.index)
+            else:
+                yield row, _unrun(batch, row, sources.input, format)
         done = rows[-1].index + 1
 
 

@@ -5,10 +5,11 @@ new kind of batch is a new `Format`.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from gateway.files.encrypted import EncryptedReader
+from gateway.protocol.json_tree import decode_object, encode
 from policies.engine.facts import Endpoint
 
 
@@ -59,6 +60,23 @@ class Format(Protocol):
     def request(self, text: bytes) -> RowRequest:
         """The request in a row that `rows` let pass. Raises InvalidRequest."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class AskedOf:
+    """A format whose rows ask another model than they say: for rows that are retried."""
+
+    inner: Format
+    model: str
+
+    def rows(self, reader: EncryptedReader, *, endpoint: Endpoint) -> Iterator[Place | Problem]:
+        """See `Format.rows`."""
+        return self.inner.rows(reader, endpoint=endpoint)
+
+    def request(self, text: bytes) -> RowRequest:
+        """See `Format.request`."""
+        asked = self.inner.request(text)
+        return replace(asked, body=encode({**decode_object(asked.body), "model": self.model}))
 
 
 _FORMATS: dict[str, Format] = {}

@@ -75,6 +75,8 @@ class Batch(models.Model):
     completion_window = models.CharField(max_length=10)
     sealed_metadata = models.BinaryField(null=True)
     declared = models.CharField(max_length=1100, blank=True, default="")
+    # The alias that rows which are retried are asked of instead of their own; empty: their own.
+    retry_model = models.CharField(max_length=200, blank=True, default="")
     status = models.CharField(max_length=12, choices=Status.choices, default=Status.VALIDATING)
     ending = models.CharField(max_length=10, choices=Ending.choices, blank=True, default="")
     input_file_id = models.CharField(max_length=40)
@@ -144,6 +146,7 @@ class BatchRow(models.Model):
     tries = models.PositiveIntegerField(default=0)
     failures = models.PositiveIntegerField(default=0)
     lost = models.BooleanField(default=False)
+    retried = models.BooleanField(default=False)  # asked for again after it had failed
     not_before = models.DateTimeField(default=timezone.now)
     lease_until = models.DateTimeField(null=True)
     driver = models.CharField(max_length=80, blank=True, default="")

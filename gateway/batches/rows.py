@@ -34,6 +34,7 @@ class Leased:
     tries: int
     failures: int
     lost: bool
+    retried: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +73,7 @@ def lease(batch_id: str, *, by: str, limit: int, now: datetime) -> list[Leased]:
                 tries=row.tries,
                 failures=row.failures,
                 lost=row.lost,
+                retried=row.retried,
             )
             for row in due
         ]

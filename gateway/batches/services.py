@@ -59,7 +59,7 @@ def create_batch(principal: Principal, wanted: Wanted) -> Batch:
     """Make a batch in `validating` and wake a worker. Raises GatewayError; then nothing is made."""
     endpoint = _endpoint(wanted.endpoint)
     _require_scope(principal, endpoint)
-    window = _window(wanted.completion_window)
+    window = window_of(wanted.completion_window)
     if wanted.output_expires_after_s is not None:
         require_lifetime(wanted.output_expires_after_s, "output_expires_after.seconds")
     check_metadata(wanted.metadata)
@@ -90,7 +90,7 @@ def create_batch(principal: Principal, wanted: Wanted) -> Batch:
             project_key(project), msgspec.json.encode(dict(wanted.metadata)), context=batch.pk
         )
     with transaction.atomic():
-        _require_room(project)
+        require_room(project)
         if not hold(file):
             raise NotFound("The input file was just deleted.", param="input_file_id")
         batch.save(force_insert=True)
@@ -205,7 +205,8 @@ def _require_scope(principal: Principal, endpoint: Endpoint) -> None:
         raise ScopeDenied(f"This API key may not use {endpoint.value}.")
 
 
-def _window(words: str) -> timedelta:
+def window_of(words: str) -> timedelta:
+    """A completion window such as `24h` or `7d`. Raises InvalidRequest."""
     found = _WINDOW.fullmatch(words)
     if found:
         number = int(found[1])
@@ -218,7 +219,8 @@ def _window(words: str) -> timedelta:
     )
 
 
-def _require_room(project: Project) -> None:
+def require_room(project: Project) -> None:
+    """Raises InvalidRequest when no further batch may begin. Call it in the batch's transaction."""
     if connection.features.has_select_for_update:
         # Creations of one project take turns, or two would fit where one does.
         Project.objects.select_for_update().get(pk=project.pk)

@@ -145,6 +145,25 @@ def abandon(row: StoredFile) -> None:
         remove(row)
 
 
+def replace(file_id: str, actor: str) -> None:
+    """Delete a file that another has taken the place of, with the running transaction. Its holds
+    end with it; the bytes go once that is committed."""
+    row = StoredFile.objects.select_related("project").filter(pk=file_id).first()
+    if row is None:
+        return
+    row.state = FileState.DELETING
+    row.save(update_fields=["state"])
+    record(
+        EventType.FILE_DELETED,
+        row,
+        actor,
+        purpose=row.purpose,
+        bytes=row.bytes,
+        reason="replaced",
+    )
+    transaction.on_commit(lambda: remove(row))
+
+
 def hold(row: StoredFile) -> bool:
     """Keep a file from being deleted. False: it is gone. Call it in the holder's transaction."""
     held = StoredFile.objects.filter(pk=row.pk, state=FileState.READY)

@@ -19,6 +19,7 @@ SERVICES = (
     "gateway/deployments/services",
     "gateway/files/services.py",
     "gateway/batches/services.py",
+    "gateway/batches/failures.py",
     "gateway/audit/retention.py",
     "policies/services",
 )
