@@ -88,7 +88,7 @@ def live(model_servers: dict[str, ModelServer], sluice_server: Sluice) -> Live:
     return Live(
         sluice=sluice_server,
         api_key=key,
-        client=sluice_server.client(key),
+        client=sluice_server.client(key, timeout=180),  # vLLM compiles on first use
         replicas=tuple(model_servers[name] for name in REPLICAS),
     )
 

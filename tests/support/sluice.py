@@ -148,9 +148,9 @@ class Sluice:
         return self.first_run["api_key"]
 
     def client(self, api_key: str | None = None, **options: Any) -> openai.OpenAI:
-        options.setdefault("max_retries", 0)
+        options = {"max_retries": 0, "timeout": 30} | options
         client = openai.OpenAI(
-            base_url=f"{self.url}/v1", api_key=api_key or self.api_key, timeout=30, **options
+            base_url=f"{self.url}/v1", api_key=api_key or self.api_key, **options
         )
         self._clients.append(client)  # closed with the server: a test need not think of it
         return client
