@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 from django.conf import settings
 
+from tests.support import servers
+from tests.support.servers import PostgresServer, RedisServer
 from tests.support.sluice import Sluice
 
 
@@ -28,6 +30,22 @@ def sluice_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sluice]:
         yield server.start()
     finally:
         server.stop()
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[PostgresServer]:
+    """A PostgreSQL for tests that do not hurt it; `new_database` gives each its own."""
+    require(servers.postgres_programs() is not None, "PostgreSQL")
+    with servers.postgres() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def redis_server() -> Iterator[RedisServer]:
+    """A Redis or Valkey for tests that do not hurt it; `new_database` gives each its own."""
+    require(servers.redis_program() is not None, "Redis")
+    with servers.redis_server() as server:
+        yield server
 
 
 @pytest.fixture(scope="session")

@@ -1,13 +1,17 @@
 """Every version that was ever released upgrades to this one, and serves."""
 
 import gzip
+import io
 import json
+import tarfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.fixtures.keep_database import HERE, recorded
+from tests.support.production import make_secrets
+from tests.support.servers import PostgresServer, RedisServer
 from tests.support.sluice import Sluice
 
 VERSIONS = sorted(path.name for path in HERE.iterdir() if (path / "sluice.sqlite3.gz").exists())
@@ -40,3 +44,46 @@ def test_it_upgrades_verifies_and_serves(kept: Sluice) -> None:
     kept.start()
     body = {"model": "auto", "messages": [{"role": "user", "content": "hello again"}]}
     assert kept.post("/v1/chat/completions", json.dumps(body).encode())[0] == 200
+
+
+@pytest.fixture(params=VERSIONS)
+def kept_production(
+    request: pytest.FixtureRequest,
+    tmp_path: Path,
+    postgres_server: PostgresServer,
+    redis_server: RedisServer,
+) -> Iterator[tuple[Sluice, Path, str]]:
+    """A stopped Sluice with an empty PostgreSQL database, a backup of an earlier version's, and
+    the API key in it."""
+    archive = tmp_path / "old.tar"
+    archive.write_bytes(
+        gzip.decompress((HERE / request.param / "postgresql.backup.tar.gz").read_bytes())
+    )
+    with tarfile.open(fileobj=io.BytesIO(archive.read_bytes())) as tar:
+        keys = {name: tar.extractfile(f"keys/{name}") for name in ("kek.key", "first-run.json")}
+        texts = {name: file.read().decode() for name, file in keys.items() if file is not None}
+    env = make_secrets(tmp_path)
+    Path(env["SLUICE_KEY_ENCRYPTION_KEY_FILE"]).write_text(texts["kek.key"])
+    env |= {
+        "DATABASE_URL": postgres_server.new_database(),
+        "REDIS_URL": redis_server.new_database(),
+    }
+    server = Sluice(tmp_path / "var", env=env, embedded=True)
+    yield server, archive, json.loads(texts["first-run.json"])["api_key"]
+    server.stop()
+
+
+def test_it_upgrades_on_postgresql_too(kept_production: tuple[Sluice, Path, str]) -> None:
+    server, archive, key = kept_production
+    said = server.manage("restore", str(archive))
+    assert "chains verified" in said
+    count = "select count(*) from audit_requestrecord"
+    before = server.rows(count)
+    assert before > [(0,)]
+    printed = server.run_module("gateway.supervisor.upgrade")
+    assert "chains verified" in printed
+    assert len(list(server.var.glob("*.backup.tar"))) == 1
+    assert server.rows(count) == before
+    server.start()
+    body = {"model": "auto", "messages": [{"role": "user", "content": "hello again"}]}
+    assert server.post("/v1/chat/completions", json.dumps(body).encode(), key=key)[0] == 200
