@@ -31,6 +31,7 @@ app.conf.beat_schedule = {
         "task": "accounts.clear_expired_sessions",
         "schedule": crontab(hour=3, minute=17),
     },
+    "sweep-content": {"task": "content.sweep", "schedule": crontab(minute=23)},
     # Whatever a killed worker left is found within seconds; two small queries when nothing is.
     "sweep-batches": {"task": "batches.sweep", "schedule": 5.0, "options": {"expires": 30}},
     "forget-batch-rows": {"task": "batches.forget_rows", "schedule": crontab(hour=4, minute=11)},

@@ -14,6 +14,7 @@ from django.conf import settings
 from gateway.audit.journal import FileJournal
 from gateway.audit.services import latest_time_seen, register_writer
 from gateway.audit.strict import StrictCommits
+from gateway.content.keeper import ContentKeeper
 from gateway.inference.clock import SteadyClock
 from gateway.inference.path import Gateway
 from gateway.protocol.errors import FailClosed
@@ -36,6 +37,7 @@ class Runtime:
         self._snapshots: PolledSnapshot | None = None
         self._journal: FileJournal | None = None
         self._commits: StrictCommits | None = None
+        self._contents: ContentKeeper | None = None
         self._leases: LeaseGate | None = None
         self._providers: dict[str, Provider] = {}
         self._sockets: tempfile.TemporaryDirectory[str] | None = None
@@ -52,6 +54,7 @@ class Runtime:
         self._leases = LeaseGate(settings.REDIS_URL)
         if settings.AUDIT_STRICT:
             self._commits = StrictCommits(self._journal.writer.id)
+        self._contents = ContentKeeper()
         clock = SteadyClock(seen=await asyncio.to_thread(latest_time_seen))
         # A short private path: unix socket names are limited to about 100 characters.
         self._sockets = tempfile.TemporaryDirectory(prefix="sluice-")
@@ -68,6 +71,7 @@ class Runtime:
             budget=self._leases,
             providers=self._providers,
             commits=self._commits,
+            contents=self._contents,
             now=clock.now,
         )
         log.info("ready to decide (journal writer %s)", self._journal.writer.id)
@@ -77,6 +81,8 @@ class Runtime:
         self.gateway = None
         for provider in self._providers.values():
             await provider.aclose()
+        if self._contents is not None:
+            await asyncio.to_thread(self._contents.close)
         if self._commits is not None:
             await asyncio.to_thread(self._commits.close)
         if self._leases is not None:

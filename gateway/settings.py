@@ -157,7 +157,8 @@ if EMBEDDED:
                 # A writer waits for its turn instead of failing half-way through.
                 "transaction_mode": "IMMEDIATE",
                 "timeout": 20,
-                "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;",
+                "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; "
+                "PRAGMA secure_delete=ON;",
             },
             # A file, so that tests with several processes see one database.
             "TEST": {"NAME": os.environ.get("SLUICE_TEST_DB") or None},
@@ -216,12 +217,14 @@ INSTALLED_APPS = [
     "gateway.accounts",
     "gateway.deployments",
     "gateway.audit",
+    "gateway.content",
     "gateway.usage",
     "policies",
     "gateway.snapshot",
     "gateway.files",
     "gateway.batches",
     "gateway.operations",
+    "gateway.privacy",
     "gateway.admin_api",
 ]
 MIDDLEWARE = [

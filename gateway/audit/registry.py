@@ -74,6 +74,11 @@ class EventType(StrEnum):
     BATCH_CANCELLED = "batch.cancelled"
     BATCH_RETRIED = "batch.retried"
     BATCH_FINISHED = "batch.finished"
+    CONTENT_RULE_CHANGED = "content_rule.changed"
+    CONTENT_READ = "content.read"
+    CONTENT_DELETED = "content.deleted"
+    PERSON_EXPORTED = "person.exported"
+    PERSON_ERASED = "person.erased"
     AUDIT_EXPORTED = "audit.exported"
     AUDIT_SEARCHED = "audit.searched"
     AUDIT_PRUNED = "audit.pruned"
@@ -256,6 +261,16 @@ EVENTS: dict[EventType, EventSpec] = {
         "A batch came to its end.",
         *("status", "total", "completed", "failed", "sensitivity", "categories"),
         *("output_file", "error_file"),
+    ),
+    EventType.CONTENT_RULE_CHANGED: _spec(
+        "For how many days a project keeps prompts and answers changed.", "before_days", "days"
+    ),
+    EventType.CONTENT_READ: _spec("Somebody read a kept prompt and its answer."),
+    EventType.CONTENT_DELETED: _spec("Kept prompts and answers were deleted.", "count", "reason"),
+    EventType.PERSON_EXPORTED: _spec("What Sluice holds of a person was gathered.", "parts"),
+    EventType.PERSON_ERASED: _spec(
+        "A person was erased: what leads from their id to them, and what they had written.",
+        *("parts", "remaining"),
     ),
     EventType.AUDIT_EXPORTED: _spec(
         "Audit records were exported.", "format", "kind", "since", "until", "project"

@@ -14,6 +14,7 @@ from gateway.audit.columns import moment
 from gateway.audit.journal import WriterIdentity
 from gateway.audit.lease import directory_id
 from gateway.audit.models import AuditEvent, RequestRecord, Writer
+from gateway.audit.pseudonyms import without_people
 from gateway.audit.registry import EVENTS, EventType
 
 Detail = str | int | bool | None | list[str]
@@ -47,6 +48,7 @@ def record_event(
 
     `actor` is "user:<uuid>", "service_account:<uuid>" or "system:<part>". Raises ValueError for a
     detail that the registry does not list for the type (the text names it, never its value).
+    People named in free text (a reason) are written as their ids: `gateway.audit.pseudonyms`.
     Takes the lock of the chain until the transaction ends: call it last, after the change.
     """
     body = _body_of(
@@ -57,7 +59,7 @@ def record_event(
             project=project,
             object_type=object_type,
             object_id=object_id,
-            details=dict(details or {}),
+            details=without_people(type.value, details or {}),
         )
     )
     with transaction.atomic():

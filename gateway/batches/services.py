@@ -4,7 +4,7 @@ What belongs to another project looks like what does not exist (NotFound).
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -22,7 +22,7 @@ from gateway.batches.waking import wake_soon
 from gateway.files.encrypted import seal, unseal
 from gateway.files.keys import project_key
 from gateway.files.models import Purpose
-from gateway.files.services import behind, get_file, hold, project_of
+from gateway.files.services import ERASURE, behind, get_file, hold, let_go, project_of
 from gateway.files.uploads import require_lifetime
 from gateway.inference.contracts import Principal
 from gateway.protocol.errors import InvalidRequest, NotFound, ScopeDenied
@@ -145,6 +145,23 @@ def cancel_batch(principal: Principal, batch_id: str) -> Batch:
             )
     batch.refresh_from_db()
     return batch
+
+
+def erase_batches(actors: Iterable[str]) -> int:
+    """Remove all batches that these actors asked for, with their rows and results. What runs is
+    stopped by that: its worker finds nothing left to settle. Returns how many.
+
+    Call it before their files are erased.
+    """
+    gone = 0
+    for batch in Batch.objects.filter(actor__in=list(actors)).select_related("project"):
+        with transaction.atomic():
+            if batch.is_active:
+                let_go(batch.input_file_id)
+                record(EventType.BATCH_CANCELLED, batch, ERASURE, reason="person_erased")
+            Batch.objects.filter(pk=batch.pk).delete()
+        gone += 1
+    return gone
 
 
 def stop_batch(batch_id: str, *, reason: str, message: str) -> None:

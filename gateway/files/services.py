@@ -8,7 +8,7 @@ INVARIANTS
 - What belongs to another project looks like what does not exist (NotFound).
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -33,6 +33,7 @@ from policies.engine.labels import Label, Sensitivity
 
 ABANDONED_AFTER = timedelta(hours=1)
 RETENTION = "system:retention"
+ERASURE = "system:privacy"
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +137,26 @@ def delete_file(principal: Principal, file_id: str) -> None:
     row = get_file(principal, file_id)
     if not _delete(row, actor=principal.actor, reason="asked"):
         raise FileInUse("A batch that is not finished reads this file: cancel it first.")
+
+
+def erase_files(created_by: Iterable[str]) -> int:
+    """Delete all files that these actors made, whoever still reads them. Returns how many."""
+    rows = StoredFile.objects.filter(created_by__in=list(created_by)).select_related("project")
+    gone = 0
+    for row in rows.exclude(state=FileState.DELETING):
+        with transaction.atomic():
+            StoredFile.objects.filter(pk=row.pk).update(state=FileState.DELETING, holds=0)
+            record(
+                EventType.FILE_DELETED,
+                row,
+                ERASURE,
+                purpose=row.purpose,
+                bytes=row.bytes,
+                reason="person_erased",
+            )
+        remove(row)
+        gone += 1
+    return gone
 
 
 def abandon(row: StoredFile) -> None:

@@ -7,10 +7,12 @@ policy stands above all, so without it no project is built.
 
 import logging
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from gateway.accounts.models import Project
 from gateway.accounts.services import floor_of
+from gateway.content.services import projects_that_keep
 from gateway.deployments.models import Deployment
 from gateway.inference.contracts import Analyser, ProjectView
 from policies.services.views import OwnClasses, Shared, read_shared, view_of
@@ -31,10 +33,11 @@ class Projects:
         self._make_analyser = make_analyser
         self._analysers: dict[OwnClasses, Analyser] = {}
         self._context: object = None
+        self._keeping: frozenset[str] = frozenset()
         self._views: dict[Any, tuple[object, ProjectView]] = {}
 
     def build(self, deployments: Sequence[Deployment]) -> dict[str, ProjectView]:
-        """The views of all projects that can be built, by slug. Nine queries."""
+        """The views of all projects that can be built, by slug. Ten queries."""
         try:
             shared = read_shared(deployments)
         except (ValueError, TypeError, KeyError) as error:
@@ -48,6 +51,7 @@ class Projects:
             self._context, self._views = shared.context(), {}
         views: dict[str, ProjectView] = {}
         used: set[OwnClasses] = set()
+        self._keeping = projects_that_keep()
         for project in Project.objects.filter(archived=False):
             try:
                 views[project.slug] = self._view(project, shared, used)
@@ -71,6 +75,7 @@ class Projects:
             shared.grants.get(project.pk),
             own,
             project.masking_secret,
+            project.slug in self._keeping,
         )
         before, view = self._views.get(project.pk, (None, None))
         if view is None or before != inputs:
@@ -80,6 +85,7 @@ class Projects:
                 document=shared.documents.get(project.pk),
                 analyser=self._analyser(own),
             )
+            view = replace(view, keeps_content=project.slug in self._keeping)
             self._views[project.pk] = (inputs, view)
         return view
 

@@ -1,0 +1,1 @@
+"""A person's data: gathered for them, and erased, everywhere."""

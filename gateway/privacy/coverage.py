@@ -1,0 +1,50 @@
+"""What becomes of every table that knows people when one of them is erased.
+
+A test holds this against the models: a table that points to a person, or names one as an actor,
+and is missing here fails it.
+"""
+
+from typing import Final
+
+# Gone with the person.
+DELETED: Final = {
+    "accounts.Membership": "who belongs where",
+    "accounts.Group": "the person leaves all groups",
+    "accounts.Project": "the same by its members",
+    "content.KeptContent": "and the person's key",
+    "files.StoredFile": "and their bytes",
+    "batches.Batch": "and its rows, input and results",
+}
+# Stays, under an id that leads to nobody.
+PSEUDONYMOUS: Final = {
+    "accounts.User": "an empty shell, so that the id stays taken",
+    "accounts.APIKey": "revoked, without its name",
+    "accounts.ServiceAccount": "switched off",
+    "audit.RequestRecord": "content-free",
+    "audit.AuditEvent": "free text holds ids instead of people",
+    "audit.LegalHold": "a person under one is not erased",
+    "policies.Policy": "",
+    "policies.PolicyRevision": "",
+    "policies.PolicyDraft": "",
+    "policies.PendingPublication": "",
+    "policies.Shadow": "",
+    "policies.RuleException": "",
+    "policies.Approval": "",
+}
+# Free text that may change: the person's address and name are replaced there by their id.
+FREE_TEXT: Final = (
+    ("accounts.APIKey", "name"),
+    ("policies.RuleException", "reason"),
+    ("policies.Approval", "reason"),
+    ("policies.Approval", "note"),
+    ("policies.PendingPublication", "reason"),
+    ("policies.PendingPublication", "note"),
+    ("policies.PolicyRevision", "reason"),
+)
+# Names of fields that hold an actor as text.
+ACTOR_FIELDS: Final = frozenset(
+    {
+        *("actor", "author", "approved_by", "asked_by", "created_by", "decided_by", "ended_by"),
+        *("on_behalf_of", "owner", "person", "started_by", "updated_by", "user"),
+    }
+)
