@@ -7,6 +7,7 @@ enters Django's stack.
 import gc
 import os
 from collections.abc import Awaitable, Callable, MutableMapping
+from functools import partial
 from typing import Any
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "gateway.settings")  # noqa: TID251
@@ -20,12 +21,19 @@ from gateway import runtime  # noqa: E402 -- needs the applications loaded
 from gateway.checks import why_not_to_start  # noqa: E402
 from gateway.openai_api import health, one_write  # noqa: E402
 from gateway.openai_api.app import OpenAIApp  # noqa: E402
+from gateway.openai_api.metrics import Metrics  # noqa: E402
+from gateway.telemetry import names  # noqa: E402
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
-_relay = OpenAIApp(runtime.gateway, max_body_bytes=settings.MAX_BODY_BYTES)
+_relay = OpenAIApp(
+    runtime.gateway,
+    max_body_bytes=settings.MAX_BODY_BYTES,
+    refused=partial(runtime.tally.count, names.REFUSED),
+)
+_metrics = Metrics(runtime.tally, runtime.gateway)
 
 
 async def application(scope: Scope, receive: Receive, send: Send) -> None:
@@ -40,6 +48,8 @@ async def application(scope: Scope, receive: Receive, send: Send) -> None:
         await health.answer(send, health.alive())
     elif path == "/readyz":
         await health.answer(send, health.ready(runtime.gateway))
+    elif path == "/metrics":
+        await _metrics(scope, send)
     else:
         await _django(scope, receive, send)  # type: ignore[arg-type]
 

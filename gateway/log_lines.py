@@ -5,15 +5,20 @@ that was asked for or the arguments of a callback, and any of these may quote wh
 INVARIANT: of an exception a line has its kind and its place; of a request its route.
 """
 
+import json
 import logging
 import re
 import traceback
+from contextvars import ContextVar
+from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 from typing_extensions import override
 
+# Of the request that the present context serves; empty outside of one.
+request_id: ContextVar[str] = ContextVar("request_id", default="")
 _FRAMES = 6  # the innermost ones
 _BEFORE_A_VALUE = re.compile(r"[^(<\n]*")
 _ExcInfo = tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]
@@ -64,6 +69,27 @@ def _of_a_request(record: logging.LogRecord) -> str:
     method = request.method if getattr(request, "method", None) in _METHODS else "a request"
     status = getattr(record, "status_code", "")
     return f"{status} {method} for {route}".strip()
+
+
+class JsonLines(ContentFree):
+    """A JSON object per line: time, level, logger, message, the request's id where there is one,
+    and the fields that a line of ours brings."""
+
+    @override
+    def format(self, record: logging.LogRecord) -> str:
+        tree: dict[str, Any] = {
+            "at": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname,
+            "logger": record.name,
+            "message": super().format(record),
+        }
+        id_ = request_id.get()
+        if id_:
+            tree["request_id"] = id_
+        fields = getattr(record, "fields", None)
+        if record.name.startswith("gateway.") and isinstance(fields, dict):
+            tree |= fields
+        return json.dumps(tree, ensure_ascii=False)
 
 
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})

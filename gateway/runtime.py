@@ -16,6 +16,7 @@ from gateway.audit.services import latest_time_seen, register_writer
 from gateway.audit.strict import StrictCommits
 from gateway.content.keeper import ContentKeeper
 from gateway.inference.clock import SteadyClock
+from gateway.inference.contracts import SnapshotUnavailable
 from gateway.inference.path import Gateway
 from gateway.protocol.errors import FailClosed
 from gateway.providers.calls import Provider
@@ -23,9 +24,15 @@ from gateway.providers.litellm_cloud import LiteLLMCloud
 from gateway.providers.openai_compatible import OpenAICompatible
 from gateway.providers.translator_process import TranslatorProcess
 from gateway.snapshot.source import PolledSnapshot
+from gateway.telemetry.exposition import serve
+from gateway.telemetry.tally import Tally
+from gateway.telemetry.wiring import Telemetry
 from gateway.usage.leases import LeaseGate
 
 log = logging.getLogger(__name__)
+
+# What this process counts; from its start to its end, whatever is wired meanwhile.
+tally = Tally()
 
 
 class Runtime:
@@ -38,6 +45,7 @@ class Runtime:
         self._journal: FileJournal | None = None
         self._commits: StrictCommits | None = None
         self._contents: ContentKeeper | None = None
+        self._telemetry: Telemetry | None = None
         self._leases: LeaseGate | None = None
         self._providers: dict[str, Provider] = {}
         self._sockets: tempfile.TemporaryDirectory[str] | None = None
@@ -54,7 +62,8 @@ class Runtime:
         self._leases = LeaseGate(settings.REDIS_URL)
         if settings.AUDIT_STRICT:
             self._commits = StrictCommits(self._journal.writer.id)
-        self._contents = ContentKeeper()
+        self._telemetry = Telemetry(tally, egress_stopped=self._egress_stopped)
+        self._contents = ContentKeeper(lost=self._telemetry.lost_content)
         clock = SteadyClock(seen=await asyncio.to_thread(latest_time_seen))
         # A short private path: unix socket names are limited to about 100 characters.
         self._sockets = tempfile.TemporaryDirectory(prefix="sluice-")
@@ -72,9 +81,19 @@ class Runtime:
             providers=self._providers,
             commits=self._commits,
             contents=self._contents,
+            watch=self._telemetry.watch,
             now=clock.now,
         )
+        if self._role == "worker" and settings.WORKER_METRICS_PORT:
+            serve(settings.WORKER_METRICS_PORT, tally, gateway)
         log.info("ready to decide (journal writer %s)", self._journal.writer.id)
+
+    def _egress_stopped(self) -> bool:
+        """True as well while nobody knows."""
+        try:
+            return self._snapshots is None or self._snapshots.current()[0].egress_stopped
+        except SnapshotUnavailable:
+            return True
 
     async def stop(self) -> None:
         """Refuse from now on, then close everything; the journal last, outcomes may still come."""
@@ -83,6 +102,8 @@ class Runtime:
             await provider.aclose()
         if self._contents is not None:
             await asyncio.to_thread(self._contents.close)
+        if self._telemetry is not None:
+            await asyncio.to_thread(self._telemetry.close)
         if self._commits is not None:
             await asyncio.to_thread(self._commits.close)
         if self._leases is not None:

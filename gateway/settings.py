@@ -217,6 +217,7 @@ INSTALLED_APPS = [
     "gateway.accounts",
     "gateway.deployments",
     "gateway.audit",
+    "gateway.telemetry",
     "gateway.content",
     "gateway.usage",
     "policies",
@@ -332,10 +333,25 @@ CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_TASK_DEFAULT_QUEUE = "default"
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 
+# --- Seeing it run ---------------------------------------------------------------------------
+METRICS_KEY = _secret("SLUICE_METRICS_KEY")
+WORKER_METRICS_PORT = (
+    _number("SLUICE_WORKER_METRICS_PORT", 1, at_most=65_535)
+    if os.environ.get("SLUICE_WORKER_METRICS_PORT")
+    else None
+)
+# Where traces go (OTLP over HTTP); outside of the on-prem networks only with OTLP_FOREIGN.
+OTLP_ENDPOINT = os.environ.get("SLUICE_OTLP_ENDPOINT") or None
+OTLP_FOREIGN = _flag("SLUICE_OTLP_FOREIGN")
+
 # --- Logs: never content -------------------------------------------------------------------
 LOG_LEVEL = (os.environ.get("SLUICE_LOG_LEVEL") or "INFO").upper()
 if LOG_LEVEL not in logging.getLevelNamesMapping():
     _refuse("SLUICE_LOG_LEVEL", f"is {LOG_LEVEL[:40]!r}; use DEBUG, INFO, WARNING or ERROR.")
+# `line` for people, `json` for collectors: then with a line per request, too.
+LOG_FORMAT = os.environ.get("SLUICE_LOG_FORMAT") or "line"
+if LOG_FORMAT not in {"line", "json"}:
+    _refuse("SLUICE_LOG_FORMAT", f"is {LOG_FORMAT[:40]!r}; use line or json.")
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
@@ -343,9 +359,10 @@ LOGGING = {
         "line": {
             "()": "gateway.log_lines.ContentFree",
             "fmt": "%(asctime)s %(levelname)s %(name)s %(message)s",
-        }
+        },
+        "json": {"()": "gateway.log_lines.JsonLines"},
     },
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": LOG_FORMAT}},
     "loggers": {
         # Uvicorn brings a handler of its own, which writes down what an exception says.
         "uvicorn": {"handlers": ["stderr"], "propagate": False, "level": "WARNING"},

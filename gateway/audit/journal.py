@@ -130,6 +130,11 @@ class FileJournal:
         """Seq of the last acknowledged record; 0 before the first."""
         return self._seq
 
+    @property
+    def waiting_bytes(self) -> int:
+        """What lies in the directory, of all writers: not loaded yet, or being written."""
+        return self._directory_bytes
+
     def append(self, record: Record) -> None:
         """Write one record; returns when the operating system has it.
 

@@ -62,6 +62,11 @@ class Router:
         else:
             self._in_flight.pop(deployment, None)
 
+    def state(self, deployment: str, *, now_s: float) -> tuple[int, bool]:
+        """Requests in flight, and whether it goes last for what happened lately."""
+        until, _ = self._pauses.get(deployment, (0.0, 0.0))
+        return self._in_flight.get(deployment, 0), now_s < until
+
     def failed(self, deployment: str, *, now_s: float) -> None:
         """It could not serve: others first for 1 s, doubled with each failure up to 30 s."""
         _, length = self._pauses.get(deployment, (0.0, 0.0))

@@ -13,6 +13,7 @@ from typing import Any
 
 import msgspec
 
+from gateway import log_lines
 from gateway.inference.contracts import ModelCard, Principal
 from gateway.inference.exchange import Inbound, Reply
 from gateway.inference.path import Gateway, new_id
@@ -49,7 +50,15 @@ class OpenAIApp:
     """`/v1`, `/healthz` and `/readyz`. `gateway` is asked for once per request, so that the
     process may start serving before it is wired (it then answers 503)."""
 
-    def __init__(self, gateway: Callable[[], Gateway], *, max_body_bytes: int) -> None:
+    def __init__(
+        self,
+        gateway: Callable[[], Gateway],
+        *,
+        max_body_bytes: int,
+        refused: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        """`refused` is told the code of what was refused and has no record (no valid key)."""
+        self._refused = refused
         self._gateway = gateway
         self._max_body_bytes = max_body_bytes
         self._clients = Clients()
@@ -57,10 +66,13 @@ class OpenAIApp:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one HTTP request; every error in OpenAI's shape."""
         request_id = new_id("req_")
+        log_lines.request_id.set(request_id)
         try:
             await self._dispatch(scope, receive, send, request_id)
         except GatewayError as error:
             error.headers.setdefault("x-request-id", request_id)
+            if "x-sluice-decision" not in error.headers:
+                self._refused(error.recorded)
             await _send_error(send, error)
 
     async def _dispatch(self, scope: Scope, receive: Receive, send: Send, request_id: str) -> None:

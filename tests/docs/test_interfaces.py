@@ -7,6 +7,7 @@ from pathlib import Path
 from django.core.management import get_commands
 
 from gateway.protocol import errors
+from gateway.telemetry.names import METRICS
 
 ROOT = Path(__file__).resolve().parents[2]
 TEXT = (ROOT / "docs" / "interfaces.md").read_text()
@@ -66,3 +67,9 @@ def test_every_make_target_is_listed_and_exists() -> None:
     listed = re.findall(r"^\| `make ([a-z-]+)`", section("Commands"), re.MULTILINE)
     for target in listed:
         assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
+
+
+def test_every_metric_is_listed_with_its_kind_and_labels() -> None:
+    listed = re.findall(r"^\| `(sluice_[a-z_]+)` \| (\w+) \| (.*?) \|", section("Metrics"), re.M)
+    said = {name: (kind, tuple(re.findall("`([a-z_]+)`", labels))) for name, kind, labels in listed}
+    assert said == {each.shown: (each.kind.value, each.labels) for each in METRICS}

@@ -1,6 +1,7 @@
 """What is logged about a failure says where, never what was sent."""
 
 import asyncio
+import json
 import logging
 import sys
 from collections.abc import Callable
@@ -11,7 +12,7 @@ import pytest
 from django.conf import settings
 from django.test import RequestFactory
 
-from gateway.log_lines import ContentFree
+from gateway.log_lines import ContentFree, JsonLines, request_id
 
 SECRET = "4111111111111111"
 
@@ -93,7 +94,29 @@ def test_our_own_lines_stay_as_they_are() -> None:
 def test_every_line_of_the_web_process_goes_this_way() -> None:
     config: dict[str, Any] = settings.LOGGING
     assert {each["()"] for each in config["formatters"].values()} == {
-        "gateway.log_lines.ContentFree"
+        "gateway.log_lines.ContentFree",
+        "gateway.log_lines.JsonLines",
     }
     # Uvicorn brings handlers of its own; ours replace them.
     assert config["loggers"]["uvicorn"]["handlers"] == ["stderr"]
+
+
+def test_a_line_in_json_has_the_request_and_no_more_content_than_one_in_words() -> None:
+    token = request_id.set("req_1")
+    try:
+        line = json.loads(JsonLines().format(failure()))
+    finally:
+        request_id.reset(token)
+    assert (line["level"], line["request_id"]) == ("ERROR", "req_1")
+    assert "KeyError at fail" in line["message"]
+    assert SECRET not in str(line)
+    assert "request_id" not in json.loads(JsonLines().format(failure()))
+
+
+def test_fields_are_taken_from_lines_of_ours_alone() -> None:
+    for name, taken in (("gateway.requests", True), ("some.library", False)):
+        record = logging.LogRecord(name, 20, "", 0, "request ended", (), None)
+        record.fields = {"status": 200, "text": "x\ny"}
+        text = JsonLines().format(record)
+        assert "\n" not in text
+        assert ("status" in json.loads(text)) is taken
