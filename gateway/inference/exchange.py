@@ -77,6 +77,7 @@ class Reply:
 class Decided:
     """A request after its decision, before anything was sent."""
 
+    inbound: Inbound
     request: RelayRequest
     labelled: Labelled
     facts: RequestFacts

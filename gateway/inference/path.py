@@ -136,7 +136,7 @@ class Gateway(Surroundings):
             raise not_found(decided.request.alias, permit)
         if not permit.allowed:
             self._record(inbound, decided, trace, decision="denied", reason="policy_denied")
-            raise denied(decided, masking_available=decided.masking_available)
+            raise denied(decided)
         reserved = self.budget.reserve(
             inbound.principal, estimated_tokens=_estimate(inbound, decided.request)
         )
@@ -241,6 +241,7 @@ def decide_on(
     if labelled.data_classes and view.masking_keys:
         masking = RequestMasking(request, labelled, view)
     return Decided(
+        inbound=inbound,
         request=request,
         labelled=labelled,
         facts=facts,

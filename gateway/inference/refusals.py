@@ -2,6 +2,7 @@
 
 from gateway.inference.contracts import Refusal
 from gateway.inference.exchange import Decided
+from gateway.inference.removing import removable_parts
 from gateway.protocol.errors import (
     BudgetExceeded,
     GatewayError,
@@ -9,19 +10,23 @@ from gateway.protocol.errors import (
     PolicyDenied,
     RateLimited,
 )
-from policies.engine.explain import Change, Suggestion, explain, suggestions
+from policies.engine.explain import explain
 from policies.engine.permit import Permit
+from policies.engine.suggest import Change, Suggestion, suggestions
 
 
-def ways_out(decided: Decided, *, masking_available: bool = False) -> list[Suggestion]:
-    """The smallest change of each kind (mask, another alias, an approval) that would allow it.
-
-    `masking_available` as it was given to `decide`.
-    """
-    first: dict[Change, Suggestion] = {}
-    policy, facts = decided.view.policy, decided.facts
-    for suggestion in suggestions(policy, facts, masking_available=masking_available):
-        first.setdefault(suggestion.change, suggestion)
+def ways_out(decided: Decided) -> list[Suggestion]:
+    """The smallest change of each kind (masking, parts to remove, an approval, another alias,
+    several together) that would allow it. CPU only, bounded: see `suggestions`."""
+    first: dict[tuple[Change, ...], Suggestion] = {}
+    for suggestion in suggestions(
+        decided.view.policy,
+        decided.facts,
+        masking_available=False,
+        masker=decided.masking,
+        parts=removable_parts(decided),
+    ):
+        first.setdefault(suggestion.changes, suggestion)
     return list(first.values())
 
 
@@ -30,12 +35,12 @@ def in_words(ways: list[Suggestion]) -> str:
     return ", or ".join(way.action for way in ways)
 
 
-def denied(decided: Decided, *, masking_available: bool = False) -> PolicyDenied:
+def denied(decided: Decided) -> PolicyDenied:
     """The 403: each dropped deployment with its reason, and a way that is open, if any."""
     policy, permit, facts = decided.view.policy, decided.permit, decided.facts
     label = permit.label
     told = explain(policy, facts, permit)
-    ways = ways_out(decided, masking_available=masking_available)
+    ways = ways_out(decided)
     sentences = [told.outcome, told.label, *dict.fromkeys(drop.detail for drop in permit.dropped)]
     if ways:
         sentences.append(f"What would allow it: {in_words(ways)}.")

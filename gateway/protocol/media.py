@@ -79,6 +79,21 @@ def media_in_messages(messages: list[Any]) -> Media:
     return found.media()
 
 
+def attachments(tree: dict[str, Any]) -> list[tuple[int, int]]:
+    """The parts that are not text, in order: the message's index and the part's within it."""
+    messages = tree.get("messages")
+    return [
+        (number, at)
+        for number, message in enumerate(messages if isinstance(messages, list) else ())
+        for at, part in enumerate(_list(message.get("content")))
+        if part.get("type") not in _TEXT_TYPES or not _MEDIA_KEYS.isdisjoint(part)
+    ]
+
+
+def _list(content: Any) -> list[dict[str, Any]]:
+    return content if isinstance(content, list) else []
+
+
 def media_unknown(parts: list[Any]) -> Media:
     """Parts of no form that we know: opaque, and their addresses count."""
     found = _Collected()

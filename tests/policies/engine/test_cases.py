@@ -13,9 +13,9 @@ import yaml
 
 from policies.engine.compile import CompiledPolicy
 from policies.engine.decide import decide
-from policies.engine.explain import smallest_change
 from policies.engine.facts import RequestFacts
 from policies.engine.permit import Permit
+from policies.engine.suggest import smallest_change
 
 CASES = [
     pytest.param(case, id=f"{path.stem}: {case['name']}")

@@ -7,8 +7,9 @@ import pytest
 
 from policies.engine.compile import CompiledPolicy
 from policies.engine.decide import decide
-from policies.engine.explain import Change, counted, explain, smallest_change, suggestions
+from policies.engine.explain import explain
 from policies.engine.facts import RequestFacts
+from policies.engine.nouns import counted
 
 MakePolicy = Callable[[Any], CompiledPolicy]
 MakeFacts = Callable[[CompiledPolicy, Any], RequestFacts]
@@ -95,84 +96,6 @@ def test_a_made_up_category_is_never_repeated(
     facts = make_facts(policy, {"alias": "vpc", "declared": {"categories": ["jane_doe"]}})
     permit = decide(policy, facts)
     assert permit.dropped[0].detail == "vpc is not cleared for an unknown category."
-
-
-def test_nothing_is_suggested_for_what_is_allowed(
-    policy: CompiledPolicy, make_facts: MakeFacts
-) -> None:
-    assert smallest_change(policy, make_facts(policy, {})) is None
-
-
-def test_all_suggestions_come_with_data(policy: CompiledPolicy, make_facts: MakeFacts) -> None:
-    facts = make_facts(policy, {"alias": "claude", "findings": {"IBAN": 1, "EMAIL_ADDRESS": 2}})
-    found = list(suggestions(policy, facts, masking_available=True))
-    assert [item.as_data() for item in found] == [
-        {
-            "change": "mask",
-            "action": "mask 2 e-mail addresses and 1 IBAN",
-            "sentence": "What would allow it: mask 2 e-mail addresses and 1 IBAN "
-            "(it then goes to claude).",
-            "deployment": "claude",
-            "zone": "cloud",
-            "mask": {"EMAIL_ADDRESS": 2, "IBAN": 1},
-        },
-        {
-            "change": "alias",
-            "action": "use model auto",
-            "sentence": "What would allow it: use model auto (it then goes to llama).",
-            "deployment": "llama",
-            "zone": "on_prem",
-            "alias": "auto",
-        },
-        {
-            "change": "alias",
-            "action": "use model llama",
-            "sentence": "What would allow it: use model llama (it then goes to llama).",
-            "deployment": "llama",
-            "zone": "on_prem",
-            "alias": "llama",
-        },
-    ]
-
-
-def test_only_what_must_be_masked_is_named(policy: CompiledPolicy, make_facts: MakeFacts) -> None:
-    findings = {"SOURCE_CODE": 3, "IBAN": 1}
-    facts = make_facts(policy, {"alias": "claude", "findings": findings})
-    change = smallest_change(policy, facts, masking_available=True)
-    assert change is not None
-    assert (change.change, change.mask) == (Change.MASK, {"IBAN": 1})
-
-
-def test_no_mask_is_suggested_where_a_rule_forbids_the_place(
-    policy: CompiledPolicy, make_facts: MakeFacts
-) -> None:
-    facts = make_facts(
-        policy, {"alias": "claude", "findings": {"SOURCE_CODE": 1, "MEDICAL_RECORD_NUMBER": 1}}
-    )
-    changes = {item.change for item in suggestions(policy, facts, masking_available=True)}
-    assert changes == {Change.ALIAS}
-
-
-def test_a_suggestion_holds_when_it_is_taken(
-    policy: CompiledPolicy,
-    make_policy: MakePolicy,
-    make_facts: MakeFacts,
-    world: Mapping[str, Any],
-) -> None:
-    request = {"alias": "claude", "findings": {"IBAN": 1, "SOURCE_CODE": 1, "PERSON_NAME": 2}}
-    change = smallest_change(policy, make_facts(policy, request), masking_available=True)
-    assert change is not None
-    assert change.action == "mask 1 IBAN and 2 names"
-    masking = {"id": "new", "then": {"mask": sorted(change.mask or {})}}
-    rules = [*PROJECT["rules"], masking]
-    after = make_policy({**world, "organisation": ORGANISATION, "project": {"rules": rules}})
-    assert decide(after, make_facts(after, request), masking_available=True).allowed
-
-
-def test_an_unknown_alias_gets_a_known_one(policy: CompiledPolicy, make_facts: MakeFacts) -> None:
-    change = smallest_change(policy, make_facts(policy, {"alias": "gpt-9"}))
-    assert change is not None
-    assert change.action == "use model auto"
 
 
 def test_counts_are_words_for_people() -> None:
