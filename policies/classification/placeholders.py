@@ -1,8 +1,8 @@
 """The words that stand for masked values: what they look like, and finding them in a text.
 
 A placeholder is one word of ASCII letters: a marker, what kind of value it stands for, and a
-code of pronounceable syllables, such as `XEMAILlusabbabad`. The code is a keyed hash, so the same
-value gives the same word under the same key, and words made under two keys cannot be linked.
+code of pronounceable syllables, such as `XEMAILlusabbabadhinot`. The code is a keyed hash, so the
+same value gives the same word under the same key, and words of two keys cannot be linked.
 
 INVARIANT: letters only. Digits and signs are what recognizers look for, what Markdown, JSON,
 URLs and HTML give a meaning to, and what fields such as a message's `name` refuse.
@@ -19,9 +19,10 @@ from typing import NamedTuple
 PLACEHOLDER_MARK = "X"
 HASH_MARK = "Z"
 # Sixteen bits a syllable group. Two words of one request that fall together are told apart by
-# counting on; hashes are compared across requests, so they are longer.
-_PLACEHOLDER_GROUPS = 2
-_HASH_GROUPS = 3
+# counting on. Over many requests nobody counts: of a hundred thousand values under one key two
+# share a word of 48 bits with a chance of 1 in 56,000. Hashes are there to be compared.
+_PLACEHOLDER_GROUPS = 3
+_HASH_GROUPS = 4
 _CONSONANTS = "bdfghjklmnprstvz"
 _VOWELS = "aiou"
 _GROUP = f"[{_CONSONANTS}][{_VOWELS}][{_CONSONANTS}][{_VOWELS}][{_CONSONANTS}]"

@@ -26,6 +26,7 @@ from gateway.deployments.services import add_grant, create_deployment, set_alias
 from gateway.deployments.spec import DeploymentSpec
 from policies.engine.facts import Clearance, Endpoint, Zone
 from policies.engine.labels import Sensitivity
+from policies.services.publishing import publish
 
 BOOTSTRAP = System("bootstrap")
 ADMIN_EMAIL = "admin@localhost"
@@ -34,6 +35,18 @@ ONPREM = "demo-onprem"
 CLOUD = "demo-cloud"
 # What the demo models are cleared for; nothing of the category code is found in a plain prompt.
 CLOUD_CLEARANCE = Clearance(Sensitivity.INTERNAL, frozenset({"code"}))
+# What a newcomer can watch at once: an e-mail address becomes a placeholder for the vendor.
+POLICY = {
+    "kind": "project-policy",
+    "project": PROJECT,
+    "rules": [
+        {
+            "id": "mails-masked",
+            "when": {"category": "personal"},
+            "then": {"mask": ["EMAIL_ADDRESS"], "for": {"deployment": CLOUD}},
+        }
+    ],
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,6 +86,7 @@ def first_run(*, demo_onprem_url: str = "", demo_cloud_url: str = "") -> FirstRu
     made = create_api_key(by=BOOTSTRAP, project=project, name="first-run", owner=account)
     if demo_onprem_url and demo_cloud_url:
         _make_demo_models(project, demo_onprem_url, demo_cloud_url)
+        publish(by=BOOTSTRAP, document=POLICY, project=project, reason="the first start")
     return FirstRun(
         admin_email=admin.email,
         admin_password=password,

@@ -11,7 +11,11 @@ from tests.support.sluice import Sluice
 
 README = (Path(__file__).resolve().parents[2] / "README.md").read_text()
 EXAMPLES = re.findall(r"^```python\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
-EXPECTED = [["cloud", "Explain backpressure"], ["on_prem", "demo-cloud"]]
+EXPECTED = [
+    ["cloud", "Explain backpressure"],
+    ["on_prem", "demo-cloud"],
+    ["Write to XEMAIL", "Write to jane.roe@clinic.example, please."],
+]
 
 
 @pytest.mark.parametrize("number", range(len(EXPECTED)))

@@ -72,8 +72,12 @@ def chat_completion(role: Role, request: Tree) -> Tree:
         for index in range(_count(request))
     ]
     contents = [each.get("content") for each in messages]
-    head = _head("chatcmpl", "chat.completion", role, request)
-    return head | {"choices": choices, "usage": _usage(contents, [text] * len(choices))}
+    answer = _head("chatcmpl", "chat.completion", role, request)
+    answer |= {"choices": choices, "usage": _usage(contents, [text] * len(choices))}
+    if role is Role.CLOUD:
+        # Beside what the model says, where nobody puts masked values back.
+        answer["received"] = request
+    return answer
 
 
 def chat_chunks(answer: Tree, *, include_usage: bool) -> Iterator[Tree]:

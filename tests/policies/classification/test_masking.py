@@ -1,6 +1,7 @@
 """Masking: what comes out, and what is remembered."""
 
 from policies.classification.masking import Masking, Replacement
+from policies.classification.placeholders import FORM, keyed_hash, placeholder
 from policies.classification.restoring import Restorer
 
 KEY = bytes(range(32))
@@ -20,3 +21,48 @@ def test_a_masked_text_is_restored_exactly() -> None:
     assert masking.count == 2
     assert len(masking.minted) == 1
     assert Restorer(masking.minted).restore(masked) == text
+
+
+def word(value: str, *, mode: str = "placeholder", key: bytes = KEY) -> str:
+    """What stands for a value that is the whole text."""
+    return Masking(key).apply(value, [Replacement(0, len(value), "EMAIL_ADDRESS", mode)])
+
+
+def test_fifty_thousand_values_have_words_of_their_own() -> None:
+    values = [f"m{number}@clinic.example" for number in range(50_000)]
+    assert len({placeholder(KEY, "EMAIL_ADDRESS", value) for value in values}) == len(values)
+    assert len({keyed_hash(KEY, "EMAIL_ADDRESS", value) for value in values}) == len(values)
+
+
+def test_a_word_is_letters_alone_and_has_the_form_that_is_looked_for() -> None:
+    made = word("maria@example.org")
+    assert made.isascii()
+    assert made.isalpha()
+    assert FORM.fullmatch(made)
+    assert not FORM.search(word("maria@example.org", mode="hash"))
+
+
+def test_the_same_value_has_the_same_word_under_one_key_and_another_under_another() -> None:
+    assert word("maria@example.org") == word("maria@example.org")
+    assert word("maria@example.org") != word("maria@example.org", key=bytes([7]) * 32)
+
+
+def test_a_word_that_the_request_holds_already_is_not_made_again() -> None:
+    taken = word("maria@example.org")
+    masking = Masking(KEY)
+    text = f"{taken} and maria@example.org"
+    start = len(text) - len("maria@example.org")
+    masked = masking.apply(text, [Replacement(start, len(text), "EMAIL_ADDRESS", "placeholder")])
+    assert masked.startswith(taken)
+    assert masked.count(taken) == 1
+    # What the caller wrote stays what the caller wrote.
+    assert Restorer(masking.minted).restore(masked) == text
+
+
+def test_what_another_request_minted_is_counted_and_never_put_back() -> None:
+    masking = Masking(KEY)
+    masking.apply("a@example.org", [Replacement(0, 13, "EMAIL_ADDRESS", "placeholder")])
+    foreign = word("maria@example.org")
+    restorer = Restorer(masking.minted)
+    assert restorer.restore(f"ask {foreign}") == f"ask {foreign}"
+    assert (restorer.restored, restorer.left) == (0, 1)

@@ -13,6 +13,7 @@ from gateway.deployments.spec import spec_of
 from gateway.snapshot.build import Builder
 from policies.engine.facts import Clearance
 from policies.engine.labels import Sensitivity
+from policies.engine.permit import MaskMode
 from policies.services.bootstrap import (
     BOOTSTRAP,
     FirstRun,
@@ -49,6 +50,15 @@ def test_the_first_start_makes_an_admin_a_project_a_key_and_the_demo_models(made
     assert view.policy.aliases["auto"] == ("demo-cloud", "demo-onprem")
     assert view.policy.deployments["demo-cloud"].clearance == INTERNAL_CODE
     assert snapshot.destinations["demo-cloud"].options == {"allow_private": "yes"}
+
+
+def test_the_first_policy_masks_addresses_for_the_demo_vendor_alone(made: FirstRun) -> None:
+    (rule,) = Builder().build().projects[made.project].policy.rules
+    assert (rule.key, rule.modes) == (
+        "project:mails-masked",
+        (("EMAIL_ADDRESS", MaskMode.PLACEHOLDER),),
+    )
+    assert {drop.deployment for drop in rule.drops.values()} == {"demo-cloud"}
 
 
 def test_it_happens_once(made: FirstRun) -> None:
