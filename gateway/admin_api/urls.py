@@ -2,9 +2,11 @@
 
 from django.urls import URLPattern, path
 
+from gateway.admin_api.recipes import Recipes
 from gateway.admin_api.views import Explain, Me
 
 urlpatterns: list[URLPattern] = [
     path("me", Me.as_view(), name="api-me"),
     path("policies/explain", Explain.as_view(), name="api-explain"),
+    path("policies/recipes", Recipes.as_view(), name="api-recipes"),
 ]

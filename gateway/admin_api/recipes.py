@@ -1,0 +1,76 @@
+"""Recipes of `/api`: sentences with blanks, and what a filled one would add to a policy."""
+
+from typing import Any
+
+from rest_framework import serializers, status
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from gateway.accounts.access import get_project_for
+from gateway.accounts.models import Project
+from gateway.accounts.roles import Role
+from gateway.admin_api.views import person_of
+from policies.engine.blanks import WrongAnswer
+from policies.services.recipes import cook, offered
+
+
+class Filling(serializers.Serializer[Any]):
+    """What `POST /api/policies/recipes` takes."""
+
+    project = serializers.CharField(max_length=63)
+    recipe = serializers.CharField(max_length=64)
+    answers = serializers.DictField(required=False, default=dict)
+
+
+class Recipes(APIView):
+    """`/api/policies/recipes`: what a project's editors can say in one sentence."""
+
+    def get(self, request: Request) -> Response:
+        """Every recipe with its blanks and what each may hold in `?project=`."""
+        project = _project(request, request.query_params.get("project", ""))
+        return Response({"recipes": offered(by=person_of(request), project=project)})
+
+    def post(self, request: Request) -> Response:
+        """The parts of a filled recipe, the document with them, and what is wrong with it.
+        Nothing is saved."""
+        asked = Filling(data=request.data)
+        asked.is_valid(raise_exception=True)
+        given = asked.validated_data
+        project = _project(request, given["project"])
+        try:
+            cooked = cook(
+                by=person_of(request),
+                project=project,
+                recipe=given["recipe"],
+                answers=given["answers"],
+            )
+        except WrongAnswer as wrong:
+            raise serializers.ValidationError({"answers": {wrong.blank: [str(wrong)]}}) from wrong
+        if cooked is None:
+            raise serializers.ValidationError({"recipe": ["There is no such recipe."]})
+        built = cooked.built
+        return Response(
+            {
+                "sentence": built.sentence,
+                "rules": built.rules,
+                "never": built.never,
+                "tests": built.tests,
+                "needs": built.needs,
+                "surprises": built.surprises,
+                "document": cooked.document,
+                "problems": [
+                    {"pointer": one.pointer, "sentence": one.sentence, "advice": one.advice}
+                    for one in cooked.problems
+                ],
+            },
+            status=status.HTTP_200_OK,
+        )
+
+
+def _project(request: Request, slug: str) -> Project:
+    user, auth = person_of(request), request.auth
+    bound = getattr(auth, "project", None)
+    if bound is not None and bound.slug != slug:
+        slug = ""  # a key sees its own project alone
+    return get_project_for(user, slug, Role.EDITOR)
