@@ -13,7 +13,9 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from frontend.access import chat_projects
+from gateway.accounts.access import projects_of
 from gateway.accounts.models import Project, User
+from gateway.accounts.roles import Role
 
 PROJECT_IN_SESSION: Final = "project"
 
@@ -38,14 +40,16 @@ class Entry:
 PROJECT_PAGES: Final = (
     Entry(page="chat", route="project-chat", icon="chat", word=_("Chat"), takes_project=True),
 )
-# Shown to organisation admins.
+# Shown to organisation admins and auditors; the audit also to those who audit a project.
+AUDIT: Final = Entry(page="audit", route="audit", icon="audit", word=_("Audit"))
 ORGANISATION_PAGES: Final = (
+    AUDIT,
     Entry(page="administration", route="admin:index", icon="shield", word=_("Administration")),
 )
 
 
 def rail_of(request: HttpRequest, *, project: Project | None) -> dict[str, Any]:
-    """The rail's own context. Two queries."""
+    """The rail's own context. Three queries at most."""
     user = cast("User", request.user)
     projects = chat_projects(user)
     if project is None:
@@ -57,7 +61,7 @@ def rail_of(request: HttpRequest, *, project: Project | None) -> dict[str, Any]:
         "project": project,
         "person": person_of(user),
         "project_pages": _links(PROJECT_PAGES, project) if project else [],
-        "organisation_pages": _links(ORGANISATION_PAGES, project) if user.is_staff else [],
+        "organisation_pages": _links(_organisation_pages(user), project),
     }
 
 
@@ -69,6 +73,12 @@ def person_of(user: User) -> dict[str, str]:
         "initial": name[:1],
         "detail": user.email if name != user.email else gettext("Signed in"),
     }
+
+
+def _organisation_pages(user: User) -> tuple[Entry, ...]:
+    if user.is_staff:
+        return ORGANISATION_PAGES
+    return (AUDIT,) if projects_of(user, Role.AUDITOR).exists() else ()
 
 
 def _links(entries: tuple[Entry, ...], project: Project | None) -> list[dict[str, Any]]:

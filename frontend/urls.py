@@ -2,6 +2,7 @@
 
 from django.urls import URLPattern, path
 
+from frontend.audit import views as audit
 from frontend.views import chat, pages
 
 urlpatterns: list[URLPattern] = [
@@ -11,4 +12,7 @@ urlpatterns: list[URLPattern] = [
     path("p/<slug:slug>/", pages.chat_page, name="project-chat"),
     path("chat/preview", chat.preview, name="chat-preview"),
     path("chat/send", chat.send, name="chat-send"),
+    path("audit/", audit.decisions, name="audit"),
+    path("audit/changes/", audit.changes, name="audit-changes"),
+    path("audit/<str:decision_id>/", audit.decision, name="audit-decision"),
 ]

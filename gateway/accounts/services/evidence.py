@@ -11,17 +11,23 @@ from datetime import datetime
 
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.db import transaction
+from django.http import Http404
 
 from gateway.accounts.access import may, projects_of, require, require_admin
 from gateway.accounts.acting import Acting, System, actor_name
 from gateway.accounts.models import Project, User
 from gateway.accounts.roles import Role, stand_ins_for
 from gateway.audit.left import Left, what_left
+from gateway.audit.models import AuditEvent, RequestRecord
 from gateway.audit.registry import EventType
 from gateway.audit.retention import NotKept, end_hold, place_hold, set_retention
 from gateway.audit.sealing_models import HoldSubject
 from gateway.audit.search import Page, Search, search
 from gateway.audit.services import record_event
+
+
+class NoSuchRequest(Http404):
+    """There is no such decision for whoever asks."""
 
 
 def search_requests(*, by: Acting, wanted: Search, after: str = "", limit: int = 50) -> Page:
@@ -44,6 +50,43 @@ def search_requests(*, by: Acting, wanted: Search, after: str = "", limit: int =
             conditions=wanted.named(),
         )
     return page
+
+
+def see_request(*, by: Acting, decision_id: str) -> RequestRecord:
+    """One request, by its decision. Raises NoSuchRequest when there is none that `by` may see."""
+    row = RequestRecord.objects.filter(decision_id=decision_id).first()
+    if row is None or not (_sees_all(by) or row.project in _audited(by)):
+        raise NoSuchRequest("No such decision.")
+    return row
+
+
+def see_events(
+    *, by: Acting, type: str = "", project: str = "", before: int | None = None, limit: int = 50
+) -> list[AuditEvent]:
+    """Changes of the control plane, the newest first; `before`: a `seq`, exclusive.
+
+    Auditors and admins of the organisation see all, others those of the projects they own or
+    audit. Raises PermissionDenied for somebody who reads no audit. One query, two for the latter.
+    """
+    rows = AuditEvent.objects.order_by("-seq")
+    if not _sees_all(by):
+        rows = rows.filter(project__in=_own_projects(by, (project,) if project else ()))
+    elif project:
+        rows = rows.filter(project=project)
+    if type:
+        rows = rows.filter(type=type)
+    if before is not None:
+        rows = rows.filter(seq__lt=before)
+    return list(rows[:limit])
+
+
+def audited_projects(by: Acting) -> list[Project]:
+    """The projects whose audit `by` reads, by name; for the organisation's auditors every one."""
+    if _sees_all(by):
+        return list(Project.objects.order_by("name"))
+    if isinstance(by, System):
+        return []
+    return list(projects_of(by, Role.AUDITOR).order_by("name"))
 
 
 def left_the_house(
@@ -107,6 +150,10 @@ def _sees_all(by: Acting) -> bool:
     if isinstance(by, System):
         return True
     return by.is_active and by.organisation_role in stand_ins_for(Role.AUDITOR)
+
+
+def _audited(by: Acting) -> set[str]:
+    return {project.slug for project in audited_projects(by)}
 
 
 def _own_projects(by: Acting, named: tuple[str, ...]) -> tuple[str, ...]:
