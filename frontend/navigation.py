@@ -39,10 +39,14 @@ class Entry:
 
 PROJECT_PAGES: Final = (
     Entry(page="chat", route="project-chat", icon="chat", word=_("Chat"), takes_project=True),
+    Entry(
+        page="policy", route="project-policy", icon="shield", word=_("Policy"), takes_project=True
+    ),
 )
 # Shown to organisation admins and auditors; the audit also to those who audit a project.
 AUDIT: Final = Entry(page="audit", route="audit", icon="audit", word=_("Audit"))
 ORGANISATION_PAGES: Final = (
+    Entry(page="organisation-policy", route="organisation-policy", icon="shield", word=_("Policy")),
     AUDIT,
     Entry(page="administration", route="admin:index", icon="shield", word=_("Administration")),
 )

@@ -1,0 +1,1 @@
+"""The policy's pages: what is in effect in sentences, the draft, and a place to try both."""
