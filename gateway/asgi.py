@@ -19,6 +19,7 @@ _django = get_asgi_application()
 
 from gateway import runtime  # noqa: E402 -- needs the applications loaded
 from gateway.checks import why_not_to_start  # noqa: E402
+from gateway.forwarded import seen_through  # noqa: E402
 from gateway.openai_api import health, one_write  # noqa: E402
 from gateway.openai_api.app import OpenAIApp  # noqa: E402
 from gateway.openai_api.metrics import Metrics  # noqa: E402
@@ -51,7 +52,8 @@ async def application(scope: Scope, receive: Receive, send: Send) -> None:
     elif path == "/metrics":
         await _metrics(scope, send)
     else:
-        await _django(scope, receive, send)  # type: ignore[arg-type]
+        seen = seen_through(scope, settings.TRUSTED_PROXIES)
+        await _django(seen, receive, send)  # type: ignore[arg-type]
 
 
 def _spare_the_collector() -> None:

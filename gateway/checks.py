@@ -119,6 +119,31 @@ def check_reach(app_configs: Sequence[Any] | None, **_: Any) -> list[CheckMessag
 
 
 @register()
+def check_proxies(app_configs: Sequence[Any] | None, **_: Any) -> list[CheckMessage]:
+    """`sluice.E009`: anybody could be anyone. `sluice.W009`: everybody would be the proxy."""
+    everyone = [network for network in settings.TRUSTED_PROXIES if network.prefixlen == 0]
+    if everyone:
+        return [
+            Error(
+                f"SLUICE_TRUSTED_PROXIES contains {everyone[0]}: whoever asks could claim any "
+                "address.",
+                hint="List the addresses of your proxies.",
+                id="sluice.E009",
+            )
+        ]
+    if settings.PUBLIC_URL.startswith("https://") and not settings.TRUSTED_PROXIES:
+        return [
+            Warning(
+                "There is a TLS proxy in front, and SLUICE_TRUSTED_PROXIES does not name it.",
+                hint="Name its address, or everybody seems to come from it when log-ins are "
+                "counted.",
+                id="sluice.W009",
+            )
+        ]
+    return []
+
+
+@register()
 def check_sizes(app_configs: Sequence[Any] | None, **_: Any) -> list[CheckMessage]:
     """`sluice.E004`: a limit of nothing would refuse every request."""
     if settings.MAX_BODY_BYTES > 0:

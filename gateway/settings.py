@@ -107,6 +107,8 @@ ALLOWED_HOSTS = sorted(
 )
 CSRF_TRUSTED_ORIGINS = [PUBLIC_URL]
 _https = PUBLIC_URL.startswith("https://")
+# Proxies whose X-Forwarded-For and X-Forwarded-Proto count (gateway.forwarded); nobody else's do.
+TRUSTED_PROXIES = _networks("SLUICE_TRUSTED_PROXIES", "")
 
 # --- Secrets -------------------------------------------------------------------------------
 # The embedded default: SQLite and a private store, one web process and one worker.

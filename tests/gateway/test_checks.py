@@ -14,6 +14,7 @@ CASES: list[tuple[str, object, str]] = [
     ("ON_PREM_NETWORKS", (ip_network("0.0.0.0/0"),), "sluice.E002"),
     ("ON_PREM_NETWORKS", (ip_network("::/0"),), "sluice.E002"),
     ("ON_PREM_NETWORKS", (ip_network("8.8.8.0/24"),), "sluice.W002"),
+    ("TRUSTED_PROXIES", (ip_network("0.0.0.0/0"),), "sluice.E009"),
     ("HOST", "0.0.0.0", "sluice.W003"),  # noqa: S104
     ("MAX_BODY_BYTES", 0, "sluice.E004"),
     ("CONFIG_FILE", Path("/nowhere/sluice.yaml"), "sluice.E005"),
@@ -40,6 +41,8 @@ def test_the_defaults_are_right() -> None:
 
 def test_a_proxy_with_tls_in_front_is_right(settings: Settings) -> None:
     settings.HOST, settings.PUBLIC_URL = "0.0.0.0", "https://sluice.example"  # noqa: S104
+    assert ours() == ["sluice.W009"]
+    settings.TRUSTED_PROXIES = (ip_network("10.0.0.5/32"),)
     assert ours() == []
 
 
