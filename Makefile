@@ -2,8 +2,10 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-# What is not about the stores runs once, in `make test`.
-ON_POSTGRES ?= --ignore=tests/browser --ignore=tests/bench tests
+# What is not about the stores, or starts servers of its own, runs once, in `make test`.
+ON_POSTGRES ?= tests/frontend tests/gateway tests/policies/services tests/e2e \
+  $(addprefix --ignore=tests/,gateway/protocol gateway/providers gateway/inference \
+  $(addprefix e2e/test_,backup.py cluster.py kills.py upgrade.py))
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .PHONY: run test test-postgres test-live check bench lock upgrade format clean
@@ -16,7 +18,7 @@ test: $(VENV)/.dev  ## all tests but the live tier
 	$(BIN)/python -m pytest -q -m "not live" tests/browser
 
 test-postgres: $(VENV)/.dev  ## the tests on PostgreSQL and Redis, started from Debian's packages
-	$(BIN)/python -m tests.support.on_postgres pytest -q -m "not live" $(ON_POSTGRES)
+	$(BIN)/python -m tests.support.on_postgres pytest -q -m "not live and not slow" $(ON_POSTGRES)
 
 test-live: $(VENV)/.dev  ## against real vLLM servers on the CPU
 	bash .ci/install-live

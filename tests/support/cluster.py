@@ -104,11 +104,22 @@ class Cluster:
     def post(self, path: str, body: bytes, *, key: str, web: int) -> tuple[int, bytes]:
         return self._at(web).post(path, body, key=key)
 
+    def revive(self) -> None:
+        """Start again whatever ended by itself, as `restart: unless-stopped` does: a process that
+        begins while the database is away does not come up."""
+        for name, process in list(self.processes.items()):
+            if process.poll() is not None:
+                self.start_one(name)
+
     def wait_ready(self) -> None:
-        for web in range(len(self.ports)):
-            self.wait_for(
-                lambda web=web: self._at(web).get("/readyz")[0] == 200, f"web {web} ready"
-            )
+        """Wait until both webs would serve."""
+
+        def ready() -> bool:
+            self.revive()
+            webs = range(len(self.ports))
+            return all(self._at(web).get("/readyz")[0] == 200 for web in webs)
+
+        self.wait_for(ready, "ready")
 
     def wait_for(self, condition: Any, what: str) -> None:
         deadline = monotonic() + PATIENCE_S
