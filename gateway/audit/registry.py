@@ -214,6 +214,7 @@ EVENTS: dict[EventType, EventSpec] = {
     EventType.EXCEPTION_CREATED: _spec(
         "Named rules are suspended until a date.",
         *("name", "rules", "groups", "keys", "aliases", "owner", "ends_at", "reason"),
+        "approved_by",
     ),
     EventType.EXCEPTION_ENDED: _spec(
         "Rules that were suspended hold again.", "name", "rules", "reason"

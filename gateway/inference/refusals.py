@@ -44,10 +44,14 @@ def denied(decided: Decided) -> PolicyDenied:
     sentences = [told.outcome, told.label, *dict.fromkeys(drop.detail for drop in permit.dropped)]
     if ways:
         sentences.append(f"What would allow it: {in_words(ways)}.")
+    asking = how_to_ask(permit, ways)
+    if asking is not None:
+        sentences.append(asking["sentence"])
     message = " ".join(sentences)
     return PolicyDenied(
         message,
         extra={
+            **({} if asking is None else {"approval": asking}),
             "decision": permit.decision_id,
             "label": {
                 "sensitivity": label.sensitivity.word,
@@ -67,6 +71,22 @@ def denied(decided: Decided) -> PolicyDenied:
             "suggestions": [way.as_data() for way in ways],
         },
     )
+
+
+def how_to_ask(permit: Permit, ways: list[Suggestion]) -> dict[str, str] | None:
+    """What to do when an approval would help, for people and programs; None: it would not."""
+    if not any(way.change is Change.APPROVAL for way in ways):
+        return None
+    return {
+        "method": "POST",
+        "path": "/api/approvals",
+        "decision": permit.decision_id,
+        "sentence": (
+            f"To ask for the approval, name the decision {permit.decision_id} in POST "
+            "/api/approvals or `manage.py approval ask`; once it is granted, send exactly the "
+            "same body again."
+        ),
+    }
 
 
 def not_found(alias: str, permit: Permit) -> ModelNotFound:

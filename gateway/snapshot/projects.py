@@ -6,7 +6,7 @@ policy stands above all, so without it no project is built.
 """
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -15,7 +15,10 @@ from gateway.accounts.services import floor_of
 from gateway.content.services import projects_that_keep
 from gateway.deployments.models import Deployment
 from gateway.inference.contracts import Analyser, ProjectView
-from policies.services.views import OwnClasses, Shared, read_shared, view_of
+from policies.engine.decide import CompiledPolicy
+from policies.services.shadows import shadow_documents
+from policies.services.suspending import NOTHING, suspending_by_project
+from policies.services.views import OwnClasses, Shared, compile_shadow, read_shared, view_of
 
 log = logging.getLogger(__name__)
 
@@ -37,7 +40,7 @@ class Projects:
         self._views: dict[Any, tuple[object, ProjectView]] = {}
 
     def build(self, deployments: Sequence[Deployment]) -> dict[str, ProjectView]:
-        """The views of all projects that can be built, by slug. Ten queries."""
+        """The views of all projects that can be built, by slug. Thirteen queries."""
         try:
             shared = read_shared(deployments)
         except (ValueError, TypeError, KeyError) as error:
@@ -52,9 +55,12 @@ class Projects:
         views: dict[str, ProjectView] = {}
         used: set[OwnClasses] = set()
         self._keeping = projects_that_keep()
+        suspending, shadows = suspending_by_project(), shadow_documents()
         for project in Project.objects.filter(archived=False):
             try:
-                views[project.slug] = self._view(project, shared, used)
+                view = self._view(project, shared, used, shadows.get(project.pk))
+                suspended = suspending.get(project.pk, NOTHING).under(view.policy)
+                views[project.slug] = replace(view, suspensions=suspended) if suspended else view
             except (ValueError, TypeError, KeyError) as error:
                 log.error(  # noqa: TRY400 -- the exception's text may quote the policy
                     "the policy of project %s cannot be read (%s): the project denies until a "
@@ -65,7 +71,13 @@ class Projects:
         self._analysers = {key: self._analysers[key] for key in used if key in self._analysers}
         return views
 
-    def _view(self, project: Project, shared: Shared, used: set[OwnClasses]) -> ProjectView:
+    def _view(
+        self,
+        project: Project,
+        shared: Shared,
+        used: set[OwnClasses],
+        shadow: Mapping[str, object] | None,
+    ) -> ProjectView:
         own = shared.own_classes(project)
         used.add(own)
         inputs = (
@@ -76,6 +88,7 @@ class Projects:
             own,
             project.masking_secret,
             project.slug in self._keeping,
+            shadow,
         )
         before, view = self._views.get(project.pk, (None, None))
         if view is None or before != inputs:
@@ -85,7 +98,11 @@ class Projects:
                 document=shared.documents.get(project.pk),
                 analyser=self._analyser(own),
             )
-            view = replace(view, keeps_content=project.slug in self._keeping)
+            view = replace(
+                view,
+                keeps_content=project.slug in self._keeping,
+                shadow=_shadow(project, shared, shadow),
+            )
             self._views[project.pk] = (inputs, view)
         return view
 
@@ -93,3 +110,20 @@ class Projects:
         if own not in self._analysers:
             self._analysers[own] = self._make_analyser(own)
         return self._analysers[own]
+
+
+def _shadow(
+    project: Project, shared: Shared, document: Mapping[str, object] | None
+) -> CompiledPolicy | None:
+    """What is decided beside the policy; None also for one that reads no more: it has no effect."""
+    if document is None:
+        return None
+    try:
+        return compile_shadow(project, shared, document)
+    except (ValueError, TypeError, KeyError) as error:
+        log.error(  # noqa: TRY400 -- the exception's text may quote the policy
+            "the policy in shadow in project %s cannot be read (%s) and is left out",
+            project.slug,
+            type(error).__name__,
+        )
+        return None

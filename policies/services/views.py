@@ -94,6 +94,20 @@ def compile_for(project: Project, shared: Shared, document: object | None) -> Co
     )
 
 
+def compile_shadow(
+    project: Project, shared: Shared, document: Mapping[str, object]
+) -> CompiledPolicy:
+    """What would decide if this document were in effect beside everything else that is.
+
+    It stands in for the organisation's policy or for the project's, by its kind. Raises as
+    `compile_for`. No query.
+    """
+    if document.get("kind") != Kind.ORGANISATION.value:
+        return compile_for(project, shared, document)
+    instead = replace(shared, organisation=read_for_organisation(document, shared.known))
+    return compile_for(project, instead, shared.documents.get(project.pk))
+
+
 def view_of(
     project: Project, shared: Shared, *, document: object | None, analyser: Analyser
 ) -> ProjectView:

@@ -24,10 +24,13 @@ from policies.services.configuration import ConfigurationError
 from policies.services.configuration.yaml_reader import read_yaml
 from policies.services.conflicts import Conflict
 from policies.services.differences import difference
+from policies.services.drafts import draft_of
 from policies.services.judging import NotPublished, Verdict, judge
+from policies.services.lint import lint
 from policies.services.overview import named_document, overview, revisions_of
 from policies.services.publishing import current_revision, publish, roll_back
 from policies.services.reading import known_names, names_for_projects
+from policies.services.shadows import compare, end_shadow, start_shadow
 
 REFUSALS = (
     Conflict,
@@ -65,14 +68,20 @@ class Command(BaseCommand):
                 nargs="?",
                 help="a file, - for standard input; without: the policy in effect",
             )
+        linting = actions.add_parser("lint", help="what is odd about it")
+        linting.add_argument("file", nargs="?", help="a file; without: the policy in effect")
+        shadowing = actions.add_parser("shadow", help="decide a policy beside the one in effect")
+        shadowing.add_argument("what", choices=["start", "end", "compare"])
+        shadowing.add_argument("file", nargs="?", help="start: a file; without: the draft")
         publishing = actions.add_parser("publish", help="put a file in effect")
         publishing.add_argument("file", help="the file; - reads standard input")
         publishing.add_argument("--base", type=int, help="the revision it was made from")
         back = actions.add_parser("rollback", help="publish an old revision again")
         back.add_argument("number", type=int)
+        for action in (publishing, back, shadowing):
+            action.add_argument("--by", metavar="EMAIL", help="who does it")
         for action in (publishing, back):
             action.add_argument("--reason", default="")
-            action.add_argument("--by", metavar="EMAIL", help="who publishes it")
             action.add_argument("--approved-by", metavar="EMAIL", help="the second person")
             action.add_argument(
                 "--accept-unproven",
@@ -95,6 +104,10 @@ class Command(BaseCommand):
                     self._diff(project, options)
                 case "publish" | "rollback":
                     self._publish(project, options)
+                case "lint":
+                    self._lint(project, options["file"])
+                case "shadow":
+                    self._shadow(project, options)
                 case action:
                     self._judge(project, options["file"], action)
         except REFUSALS as error:
@@ -184,6 +197,51 @@ class Command(BaseCommand):
             )
         if not verdict.tests:
             self.stdout.write("no tests")
+
+    def _lint(self, project: Project | None, file: str | None) -> None:
+        findings = lint(project, _document(file) if file else None)
+        for item in findings:
+            self.stdout.write(f"{item.kind.value} {item.subject}: {item.sentence} {item.advice}")
+        if not findings:
+            self.stdout.write("nothing odd")
+
+    def _shadow(self, project: Project | None, options: dict[str, Any]) -> None:
+        if project is None:
+            raise CommandError("a policy is in shadow in one project: name it with --project")
+        match options["what"]:
+            case "start" if options["file"]:
+                document = _document(options["file"])
+                start_shadow(by=acting(options["by"]), project=project, document=document)
+            case "start":
+                draft = draft_of(project)
+                if draft is None:
+                    raise CommandError("this policy has no draft; name a file")
+                start_shadow(
+                    by=acting(options["by"]),
+                    project=project,
+                    document=draft.document,
+                    source=f"draft {draft.version}",
+                )
+            case "end":
+                end_shadow(by=acting(options["by"]), project=project)
+            case _:
+                self._compare(project)
+
+    def _compare(self, project: Project) -> None:
+        found = compare(project)
+        self.stdout.write(found.sentence)
+        for move in found.moves:
+            named = ", ".join(move.decisions)
+            more = "" if move.count <= len(move.decisions) else ", …"
+            self.stdout.write(f"{move.words}: {named}{more}")
+            for route, count in move.deployments.items():
+                self.stdout.write(f"    {count} {route}")
+        for rule, count in found.rules.items():
+            self.stdout.write(f"{rule} (shadow) matched {count}")
+        if found.failed:
+            self.stdout.write(f"{found.failed} could not be decided in shadow")
+        if found.partial:
+            self.stdout.write("older decisions were left out for their number")
 
     def _publish(self, project: Project | None, options: dict[str, Any]) -> None:
         agreed = {
