@@ -216,6 +216,7 @@ INSTALLED_APPS = [
     "django.contrib.admin",
     "django_htmx",
     "rest_framework",
+    "drf_spectacular",
     "gateway.accounts",
     "gateway.deployments",
     "gateway.audit",
@@ -324,6 +325,18 @@ REST_FRAMEWORK = {
     "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
     "UNAUTHENTICATED_USER": None,
     "EXCEPTION_HANDLER": "gateway.admin_api.errors.handle",
+    "DEFAULT_SCHEMA_CLASS": "gateway.admin_api.schema.Schema",
+}
+# The OpenAPI schema of /api, at /api/schema.
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Sluice, admin API",
+    "DESCRIPTION": "Policies and what they are made of. Errors have OpenAI's shape.",
+    "VERSION": "0.1.0",
+    "OAS_VERSION": "3.1.0",
+    "SERVE_PERMISSIONS": ["rest_framework.permissions.IsAuthenticated"],
+    "COMPONENT_SPLIT_REQUEST": True,
+    "SCHEMA_PATH_PREFIX": "/api",
+    "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
 }
 
 # --- Celery --------------------------------------------------------------------------------

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import serializers, status
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -26,11 +28,16 @@ class Filling(serializers.Serializer[Any]):
 class Recipes(APIView):
     """`/api/policies/recipes`: what a project's editors can say in one sentence."""
 
+    @extend_schema(
+        parameters=[OpenApiParameter("project", str, required=True)],
+        responses=OpenApiTypes.OBJECT,
+    )
     def get(self, request: Request) -> Response:
         """Every recipe with its blanks and what each may hold in `?project=`."""
         project = _project(request, request.query_params.get("project", ""))
         return Response({"recipes": offered(by=person_of(request), project=project)})
 
+    @extend_schema(request=Filling, responses=OpenApiTypes.OBJECT)
     def post(self, request: Request) -> Response:
         """The parts of a filled recipe, the document with them, and what is wrong with it.
         Nothing is saved."""

@@ -4,6 +4,8 @@ import json
 from typing import Any
 
 from django.core.exceptions import PermissionDenied
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -29,6 +31,7 @@ def person_of(request: Request) -> User:
 class Me(APIView):
     """`GET /api/me`: who I am here."""
 
+    @extend_schema(responses=OpenApiTypes.OBJECT)
     def get(self, request: Request) -> Response:
         """The person, their roles, and the key in use."""
         user = person_of(request)
@@ -68,6 +71,7 @@ class ExplainRequest(serializers.Serializer[Any]):
 class Explain(APIView):
     """`POST /api/policies/explain`: what would be decided, and why. Nothing is sent or stored."""
 
+    @extend_schema(request=ExplainRequest, responses=OpenApiTypes.OBJECT)
     def post(self, request: Request) -> Response:
         """Label, findings (class and place), rules, candidates and dropped ones with reasons."""
         asked = ExplainRequest(data=request.data)

@@ -7,7 +7,7 @@ A project's own tests that would fail are consequences, told and no reason to re
 can keep the organisation from narrowing.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from gateway.accounts.changes import control_version
@@ -121,6 +121,28 @@ def judge(document: Mapping[str, object], *, project: Project | None) -> Verdict
         tests=run_tests(view, read.tests),
         proofs=_proofs(view.policy, project, shared, DEFAULT_LIMIT),
     )
+
+
+def tests_of(document: Mapping[str, object], *, project: Project | None) -> tuple[TestResult, ...]:
+    """Run a document's tests alone. Raises DocumentError. Reads the database."""
+    return judge({**document, "never": []}, project=project).tests
+
+
+def proofs_of(
+    document: Mapping[str, object],
+    *,
+    project: Project | None,
+    statements: Sequence[object] | None = None,
+) -> tuple[Proved, ...]:
+    """Prove a document's statements, or others in their place. Raises DocumentError.
+
+    With `statements`, what other documents state is left out of the answer.
+    """
+    if statements is None:
+        return judge({**document, "tests": []}, project=project).proofs
+    asked = {**document, "tests": [], "never": list(statements)}
+    scope = "project" if project is not None else "organisation"
+    return tuple(item for item in judge(asked, project=project).proofs if item.scope == scope)
 
 
 def view_in(project: Project, shared: Shared, document: object | None) -> ProjectView:

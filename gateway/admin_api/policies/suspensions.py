@@ -1,0 +1,135 @@
+"""Exceptions of a project, and the policy that it decides in shadow."""
+
+import uuid
+
+from django.core.exceptions import ValidationError
+from django.http import Http404
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework import status
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from gateway.accounts.models import Project, User, normalise_email
+from gateway.admin_api.policies import answers, shapes
+from gateway.admin_api.policies.access import Access, person_of, project_for
+from gateway.admin_api.policies.reading import ExceptionBody, PolicyView, ShadowBody, read
+from policies.models import RuleException
+from policies.services.drafts import require_draft
+from policies.services.exceptions import (
+    ExceptionWanted,
+    create_exception,
+    end_exception,
+    exceptions_of,
+)
+from policies.services.publishing import revision_of
+from policies.services.shadows import compare, end_shadow, shadow_of, start_shadow
+
+
+class Exceptions(PolicyView):
+    """What suspends rules in a project."""
+
+    @extend_schema(responses=answers.ExceptionAnswer(many=True))
+    def get(self, request: Request, slug: str) -> Response:
+        """Every exception, ended ones too."""
+        project = project_for(request, slug, Access.READ)
+        return Response([shapes.exception(row) for row in exceptions_of(project)])
+
+    @extend_schema(
+        request=ExceptionBody,
+        responses={201: answers.ExceptionAnswer},
+    )
+    def post(self, request: Request, slug: str) -> Response:
+        """Suspend rules until a date: editors their project's, admins the organisation's."""
+        project = project_for(request, slug, Access.EDIT)
+        given = read(request, ExceptionBody)
+        owner = _owner(given.pop("owner"))
+        wanted = ExceptionWanted(
+            name=given["name"],
+            reason=given["reason"],
+            ends_at=given["ends_at"],
+            **{name: tuple(given[name]) for name in ("rules", "groups", "keys", "aliases")},
+        )
+        row = create_exception(by=person_of(request), project=project, wanted=wanted, owner=owner)
+        return Response(shapes.exception(row), status=status.HTTP_201_CREATED)
+
+
+class OneException(PolicyView):
+    """One exception."""
+
+    @extend_schema(responses=answers.ExceptionAnswer)
+    def get(self, request: Request, slug: str, key: uuid.UUID) -> Response:
+        """What it suspends, where, until when, and who answers for it."""
+        project = project_for(request, slug, Access.READ)
+        return Response(shapes.exception(_exception(project, key)))
+
+    @extend_schema(
+        parameters=[OpenApiParameter("reason", str)],
+        responses={200: answers.ExceptionAnswer},
+    )
+    def delete(self, request: Request, slug: str, key: uuid.UUID) -> Response:
+        """Let the rules hold again at once."""
+        project = project_for(request, slug, Access.EDIT)
+        row = _exception(project, key)
+        reason = request.query_params.get("reason", "")
+        end_exception(by=person_of(request), exception=row, reason=reason)
+        return Response(shapes.exception(row))
+
+
+class InShadow(PolicyView):
+    """The policy that is decided beside the one in effect."""
+
+    @extend_schema(responses=answers.ShadowAnswer)
+    def get(self, request: Request, slug: str) -> Response:
+        """What is in shadow."""
+        project = project_for(request, slug, Access.READ)
+        row = shadow_of(project)
+        if row is None:
+            raise Http404("This project has no policy in shadow.")
+        return Response(shapes.shadow(row))
+
+    @extend_schema(request=ShadowBody, responses=answers.ShadowAnswer)
+    def put(self, request: Request, slug: str) -> Response:
+        """Decide this beside, from now on. The organisation's policy takes an admin."""
+        project = project_for(request, slug, Access.EDIT)
+        given = read(request, ShadowBody)
+        document, source = given["document"], "document"
+        if given["version"] is not None:
+            document = require_draft(project, given["version"]).document
+            source = f"draft {given['version']}"
+        if given["revision"] is not None:
+            document = revision_of(project, given["revision"]).document
+            source = f"revision {given['revision']}"
+        row = start_shadow(by=person_of(request), project=project, document=document, source=source)
+        return Response(shapes.shadow(row))
+
+    @extend_schema(responses={204: None})
+    def delete(self, request: Request, slug: str) -> Response:
+        """Decide nothing beside any more."""
+        project = project_for(request, slug, Access.EDIT)
+        end_shadow(by=person_of(request), project=project)
+        return Response(status=status.HTTP_204_NO_CONTENT)
+
+
+class ShadowResults(PolicyView):
+    """What the shadow would have changed."""
+
+    @extend_schema(responses=answers.ComparisonAnswer)
+    def get(self, request: Request, slug: str) -> Response:
+        """How many requests would have moved, from where to where, with decision ids."""
+        project = project_for(request, slug, Access.REPORT)
+        return Response(shapes.comparison(compare(project)))
+
+
+def _owner(email: str) -> User:
+    found = User.objects.filter(email=normalise_email(email), is_active=True).first()
+    if found is None:
+        raise ValidationError({"owner": "Nobody active has this e-mail address."})
+    return found
+
+
+def _exception(project: Project, key: uuid.UUID) -> RuleException:
+    rows = RuleException.objects.select_related("project", "owner")
+    row = rows.filter(project=project, pk=key).first()
+    if row is None:
+        raise Http404("No such exception.")
+    return row
