@@ -15,14 +15,14 @@ from gateway.accounts.models import Project
 from gateway.deployments.models import Deployment
 from gateway.inference.contracts import ProjectView
 from policies.engine.compile import CompiledPolicy, compile_policy
-from policies.engine.document import DocumentError, Kind, PolicyDocument, Problem
+from policies.engine.document import Kind, PolicyDocument, Problem
 from policies.engine.prove import DEFAULT_LIMIT
 from policies.services.analysers import analyser_for
 from policies.services.proving import Proved, contradicted, not_proven, prove_in
 from policies.services.reading import known_to_projects, read_for_project, validate
 from policies.services.suspending import suspended_rules
 from policies.services.testing import TestResult, run_tests
-from policies.services.views import OwnClasses, Shared, read_shared, view_of
+from policies.services.views import OwnClasses, Shared, compile_for, read_shared, view_of
 
 BARE = "organisation"
 # States decided over all projects when the organisation publishes; about 15 µs each.
@@ -116,6 +116,8 @@ def judge(document: Mapping[str, object], *, project: Project | None) -> Verdict
     if project is None:
         return _judge_organisation(read)
     shared = read_shared(list(Deployment.objects.all()))
+    if not read.tests and not compile_for(project, shared, document).never:
+        return Verdict()  # without compiling recognizers for nothing
     view = view_in(project, shared, document)
     return Verdict(
         tests=run_tests(view, read.tests),
@@ -172,10 +174,10 @@ def bare_view(shared: Shared) -> ProjectView:
 
 def _judge_organisation(read: PolicyDocument) -> Verdict:
     shared = read_shared(list(Deployment.objects.all()), organisation=read)
-    bare = bare_view(shared)
+    bare = bare_view(shared) if read.never or read.tests else None
     proofs = list(
         prove_in(bare.policy, bare.analyser, organisation=read, limit=DEFAULT_LIMIT)
-        if read.never
+        if bare is not None and read.never
         else ()
     )
     consequences: list[str] = []
@@ -183,15 +185,17 @@ def _judge_organisation(read: PolicyDocument) -> Verdict:
     for project in Project.objects.filter(archived=False).order_by("slug"):
         document = shared.documents.get(project.pk)
         try:
-            view = view_in(project, shared, document)
+            policy = compile_for(project, shared, document)
         except (ValueError, TypeError, KeyError):
             continue  # it denies already; publishing says so where it reads all projects
-        found = _proofs(view.policy, project, shared, min(left, DEFAULT_LIMIT))
+        found = _proofs(policy, project, shared, min(left, DEFAULT_LIMIT))
         left -= max((item.proof.checked for item in found), default=0)
         proofs += found
-        consequences += _broken_tests(project, shared, document, view)
+        consequences += _broken_tests(project, shared, document)
     return Verdict(
-        tests=run_tests(bare, read.tests), proofs=tuple(proofs), consequences=tuple(consequences)
+        tests=run_tests(bare, read.tests) if bare is not None else (),
+        proofs=tuple(proofs),
+        consequences=tuple(consequences),
     )
 
 
@@ -209,16 +213,13 @@ def _proofs(
     )
 
 
-def _broken_tests(
-    project: Project, shared: Shared, document: object | None, view: ProjectView
-) -> Iterator[str]:
+def _broken_tests(project: Project, shared: Shared, document: object | None) -> Iterator[str]:
     if document is None:
         return
     known = known_to_projects(shared.known, shared.organisation)
-    try:
-        tests = read_for_project(document, project.slug, known).tests
-    except DocumentError:
+    tests = read_for_project(document, project.slug, known).tests
+    if not tests:
         return
-    for result in run_tests(view, tests):
+    for result in run_tests(view_in(project, shared, document), tests):
         if not result.passed:
             yield f"{project.slug}, {result.pointer}: {' '.join(result.problems)}"

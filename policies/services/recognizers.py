@@ -7,6 +7,8 @@ database may read them.
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import asdict
 
+from django.db.models import QuerySet
+
 from gateway.accounts.access import require, require_admin
 from gateway.accounts.acting import Acting
 from gateway.accounts.changes import changing, record_change
@@ -22,7 +24,7 @@ from policies.classification.custom_patterns import CustomRecognizer
 from policies.engine.labels import DEFAULT_MINIMUMS
 from policies.models import CustomRecognizer as RecognizerRow
 from policies.models import Policy, WordList
-from policies.services.reading import current_revision, known_names
+from policies.services.reading import current_revision, known_names, only_of_project
 
 
 class RecognizerRefused(ValueError):
@@ -120,8 +122,12 @@ def remove_recognizer(*, by: Acting, project: Project | None, name: str) -> None
             return
         key, data_class = row.pk, row.definition().data_class
         row.delete()
-        if data_class not in (known_names().data_classes or ()):
-            _require_unnamed(data_class)
+        known = known_names()
+        if data_class not in (known.data_classes or ()):
+            _require_unnamed(data_class, Policy.objects.all())
+        elif project and data_class not in (only_of_project(known, project).data_classes or ()):
+            # Another project has one of this name: this one's policy would read, and find nothing.
+            _require_unnamed(data_class, Policy.objects.filter(project=project))
         record_change(
             by,
             EventType.RECOGNIZER_REMOVED,
@@ -165,8 +171,8 @@ def _taken(name: str, project: Project | None) -> set[str]:
     return found
 
 
-def _require_unnamed(data_class: str) -> None:
-    policies = Policy.objects.filter(current__isnull=False).exclude(project__archived=True)
+def _require_unnamed(data_class: str, among: QuerySet[Policy]) -> None:
+    policies = among.filter(current__isnull=False).exclude(project__archived=True)
     for policy in policies.select_related("project", "current"):
         if policy.current is not None and data_class in _words(policy.current.document):
             whose = f"project {policy.project.slug}" if policy.project else "the organisation"

@@ -42,8 +42,9 @@ from policies.services.configuration.recognizers import (
     plan_removals_of_recognizers,
 )
 from policies.services.configuration.steps import Authority, Plan, Step, Verb
-from policies.services.configuration.wanted import Wanted
-from policies.services.judging import judge
+from policies.services.configuration.suspensions import plan_exceptions, plan_shadow
+from policies.services.configuration.wanted import ProjectWanted, Wanted
+from policies.services.judging import NotPublished, judge
 from policies.services.publishing import (
     current_revision,
     known_names,
@@ -128,6 +129,12 @@ def _steps(present: Wanted, wanted: Wanted, *, prune: bool) -> Iterator[Step]:
         yield from plan_policy(
             project.slug, had.policy if had is not None else None, project.policy, names
         )
+    for project in wanted.projects:
+        had = before.get(project.slug) or ProjectWanted(slug=project.slug, name="")
+        yield from plan_exceptions(
+            project.slug, had.exceptions or {}, project.exceptions, prune=prune
+        )
+        yield from plan_shadow(project.slug, had.shadow, project.shadow)
     if prune:
         for slug, (had_here, wanted_here) in own.items():
             yield from plan_removals_of_recognizers(slug, had_here, wanted_here)
@@ -214,7 +221,7 @@ def _carry_out(plan: Plan, file: ConfigFile, authority: Authority, *, yes_widen:
     for step in plan.steps:
         try:
             step.run(authority)
-        except (ValidationError, DocumentError, PermissionDenied) as error:
+        except (ValidationError, DocumentError, NotPublished, PermissionDenied) as error:
             messages = getattr(error, "messages", None) or [str(error)]
             raise ConfigurationError(
                 [FileProblem(1, 1, f"{step.subject}: {messages[0]}")], file=file.name

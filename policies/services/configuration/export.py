@@ -17,6 +17,7 @@ from gateway.deployments.spec import DeploymentSpec
 from policies.engine.labels import Label
 from policies.services.configuration.present import read_present
 from policies.services.configuration.recognizers import as_data
+from policies.services.configuration.suspensions import as_data as exceptions_data
 from policies.services.configuration.wanted import DeploymentWanted, ProjectWanted, Wanted
 from policies.services.configuration.yaml_reader import Dumper
 
@@ -36,6 +37,10 @@ def as_yaml(present: Wanted, *, without: Iterable[str] = ()) -> str:
             name=organisation.name,
             egress_stopped=organisation.egress_stopped,
             second_person_for_widening=organisation.second_person_for_widening,
+            second_person_for_organisation_policy=(
+                organisation.second_person_for_organisation_policy
+            ),
+            second_person_for_project_policies=organisation.second_person_for_project_policies,
             recognizers=as_data(organisation.recognizers) if organisation.recognizers else None,
             policy=organisation.policy,
         ),
@@ -73,6 +78,8 @@ def _project(project: ProjectWanted) -> dict[str, Any]:
         },
         recognizers=as_data(project.recognizers) if project.recognizers else None,
         grants=list(project.grants or ()),
+        exceptions=exceptions_data(project.exceptions) if project.exceptions else None,
+        shadow=project.shadow,
         limits=as_stated(project.limits) or None if project.limits is not None else None,
         policy=project.policy,
     )

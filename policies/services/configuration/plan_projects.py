@@ -24,6 +24,7 @@ from gateway.deployments.services import (
 from policies.engine.document import DocumentError, KnownNames, PolicyDocument, parse_document
 from policies.engine.facts import Zone
 from policies.engine.labels import Label
+from policies.services.configuration.read import SWITCHES
 from policies.services.configuration.steps import Authority, Run, Step, Verb, arrow
 from policies.services.configuration.wanted import (
     Document,
@@ -55,11 +56,14 @@ def plan_organisation(present: Wanted, wanted: Wanted) -> Iterator[Step]:
     lines: list[str] = []
     if then.name is not None and then.name != now.name:
         lines.append(arrow("name", now.name, then.name))
-    second = then.second_person_for_widening
-    if second is not None and second != now.second_person_for_widening:
-        lines.append(arrow("second_person_for_widening", not second, second))
+    switched = {
+        switch: getattr(then, switch)
+        for switch in SWITCHES
+        if getattr(then, switch) not in {None, getattr(now, switch)}
+    }
+    lines += [arrow(switch, not value, value) for switch, value in switched.items()]
     if lines:
-        dropped = second is False and bool(now.second_person_for_widening)
+        dropped = not all(switched.values())
         yield Step(
             verb=Verb.CHANGE,
             subject="organisation",
@@ -68,7 +72,7 @@ def plan_organisation(present: Wanted, wanted: Wanted) -> Iterator[Step]:
             run=lambda authority: change_organisation(
                 by=authority.by,
                 name=then.name,
-                second_person_for_widening=second,
+                **switched,
                 approved_by=authority.approved_by,
             ),
         )

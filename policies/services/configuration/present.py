@@ -14,6 +14,7 @@ from policies.engine.labels import DEFAULT_MINIMUMS
 from policies.models import CustomRecognizer as RecognizerRow
 from policies.models import Policy, WordList
 from policies.services.configuration.read import Existing
+from policies.services.configuration.suspensions import exceptions_in_effect
 from policies.services.configuration.wanted import (
     DeploymentWanted,
     OrganisationWanted,
@@ -21,6 +22,7 @@ from policies.services.configuration.wanted import (
     Wanted,
     WordListWanted,
 )
+from policies.services.shadows import shadow_documents
 
 
 def read_present() -> Wanted:
@@ -50,6 +52,10 @@ def read_present() -> Wanted:
             name=organisation.name,
             egress_stopped=organisation.egress_stopped,
             second_person_for_widening=organisation.second_person_for_widening,
+            second_person_for_organisation_policy=(
+                organisation.second_person_for_organisation_policy
+            ),
+            second_person_for_project_policies=organisation.second_person_for_project_policies,
             recognizers=recognizers[None],
             policy=policies.get(None),
         ),
@@ -79,6 +85,7 @@ def _projects(
         lists[row.project_id][row.name] = WordListWanted(
             category=row.category, words=tuple(row.words)
         )
+    shadows = shadow_documents()
     limits = {row.project_id: limits_in(row) for row in ProjectLimits.objects.all()}
     return tuple(
         ProjectWanted(
@@ -90,6 +97,8 @@ def _projects(
             recognizers=recognizers[project.pk],
             grants=tuple(grants[project.pk]),
             limits=limits.get(project.pk, Limits()),
+            exceptions=exceptions_in_effect(project),
+            shadow=shadows.get(project.pk),
             policy=policies.get(project.pk),
         )
         for project in Project.objects.filter(archived=False).order_by("created_at", "slug")

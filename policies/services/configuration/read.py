@@ -16,7 +16,7 @@ from gateway.accounts.models import normalise_email
 from gateway.accounts.roles import Role
 from policies.classification.recognizers import DATA_CLASSES
 from policies.classification.word_lists import WordList
-from policies.engine.document import DocumentError, KnownNames, PolicyDocument
+from policies.engine.document import DocumentError, Kind, KnownNames, PolicyDocument
 from policies.engine.labels import DEFAULT_MINIMUMS, Label, Sensitivity
 from policies.engine.problems import Place, Problem
 from policies.services.configuration.problems import ConfigurationError
@@ -28,14 +28,15 @@ from policies.services.configuration.read_deployments import (
     unique_words,
 )
 from policies.services.configuration.recognizers import class_of, names_in, read_recognizers
+from policies.services.configuration.suspensions import read_exceptions
 from policies.services.configuration.wanted import (
     DeploymentWanted,
     Document,
     OrganisationWanted,
     ProjectWanted,
     Wanted,
-    WordListWanted,
 )
+from policies.services.configuration.word_lists import read_word_lists
 from policies.services.configuration.yaml_reader import read_yaml
 from policies.services.publishing import (
     known_to_projects,
@@ -44,13 +45,18 @@ from policies.services.publishing import (
 )
 
 SECTIONS = ("organisation", "projects", "deployments", "aliases", "groups")
-ORGANISATION = ("name", "egress_stopped", "second_person_for_widening", "recognizers", "policy")
+SWITCHES = (
+    "second_person_for_widening",
+    "second_person_for_organisation_policy",
+    "second_person_for_project_policies",
+)
+ORGANISATION = ("name", "egress_stopped", *SWITCHES, "recognizers", "policy")
 PROJECT = (
     *("slug", "name", "floor", "members", "word_lists", "recognizers", "grants", "limits"),
+    *("exceptions", "shadow"),
     "policy",
 )
 CATEGORY = r"[a-z][a-z0-9_]{0,63}"
-_WORDS_LIMIT = 20_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -174,7 +180,7 @@ class _Reader:
         wanted = OrganisationWanted(
             name=fields["name"].text() if "name" in fields else None,
             egress_stopped=_flag(fields, "egress_stopped"),
-            second_person_for_widening=_flag(fields, "second_person_for_widening"),
+            **{switch: _flag(fields, switch) for switch in SWITCHES},
             recognizers=read_recognizers(
                 fields["recognizers"],
                 DEFAULT_MINIMUMS.keys() | {name for name, _ in document.categories}
@@ -246,7 +252,9 @@ class _Reader:
                 names = replace(known, deployments=grants if grants is not None else had)
                 _require_granted(fields["policy"], policy, slug, names)
             word_lists = (
-                _word_lists(fields["word_lists"], categories) if "word_lists" in fields else None
+                read_word_lists(fields["word_lists"], categories)
+                if "word_lists" in fields
+                else None
             )
             found[slug] = ProjectWanted(
                 slug=slug,
@@ -265,9 +273,20 @@ class _Reader:
                 else None,
                 grants=grants,
                 limits=_limits(fields["limits"]) if "limits" in fields else None,
+                exceptions=read_exceptions(fields["exceptions"])
+                if "exceptions" in fields
+                else None,
+                shadow=self._shadow(fields["shadow"], slug, known) if "shadow" in fields else None,
                 policy=policy,
             )
         return tuple(found.values())
+
+    def _shadow(self, place: Place, slug: str, known: KnownNames) -> Document | None:
+        """A document in shadow: the project's, or by its kind the organisation's."""
+        if not isinstance(place.value, dict) or place.value.get("kind") != Kind.ORGANISATION:
+            return self._project_policy(place, slug, known)[0]
+        document = _document(place)
+        return document if self._organisation_document(document, place) is not None else None
 
     def _project_policy(
         self, place: Place, slug: str, known: KnownNames
@@ -383,30 +402,3 @@ def _limits(place: Place) -> Limits:
         elif number is not None:
             found[name] = number
     return Limits(**found)
-
-
-def _word_lists(place: Place, categories: frozenset[str]) -> dict[str, WordListWanted]:
-    if not isinstance(place.value, dict):
-        place.refuse("This is not a mapping.", "Write the name of a list, then what is in it.")
-        return {}
-    found: dict[str, WordListWanted] = {}
-    classes: dict[str, str] = {}
-    for name, value in place.value.items():
-        at = place.at(str(name), value)
-        Place(str(name), at.pointer, at.problems).text(pattern=SLUG, what="a name")
-        fields = at.fields(("category", "words"), required=("category", "words"))
-        category = fields["category"].word(categories, "category") if "category" in fields else None
-        words = (
-            [item.text(what="a word") for item in fields["words"].items()]
-            if "words" in fields
-            else []
-        )
-        if len(words) > _WORDS_LIMIT:
-            at.refuse("The list is too long.", f"Keep it below {_WORDS_LIMIT} words.")
-        kept = tuple(dict.fromkeys(word.strip() for word in words if word))
-        data_class = WordList(name=str(name), category="", words=()).data_class
-        if data_class in DATA_CLASSES or data_class in classes:
-            at.refuse(f"The data class {data_class} exists already.", "Choose another name.")
-        classes[data_class] = str(name)
-        found[str(name)] = WordListWanted(category=category or "", words=kept)
-    return found

@@ -12,6 +12,7 @@ from gateway.accounts.roles import Role
 from gateway.deployments.spec import DeploymentSpec
 from policies.classification.custom_patterns import CustomRecognizer
 from policies.engine.labels import Label, Sensitivity
+from policies.services.configuration.suspensions import Exceptions
 
 Document = Mapping[str, object]
 
@@ -23,6 +24,8 @@ class OrganisationWanted:
     name: str | None = None
     egress_stopped: bool | None = None
     second_person_for_widening: bool | None = None
+    second_person_for_organisation_policy: bool | None = None
+    second_person_for_project_policies: bool | None = None
     recognizers: Mapping[str, CustomRecognizer] | None = None  # by name
     policy: Document | None = None
 
@@ -47,6 +50,8 @@ class ProjectWanted:
     recognizers: Mapping[str, CustomRecognizer] | None = None
     grants: tuple[str, ...] | None = None
     limits: Limits | None = None
+    exceptions: Exceptions | None = None  # by name
+    shadow: Document | None = None
     policy: Document | None = None
 
 

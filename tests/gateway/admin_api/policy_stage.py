@@ -53,7 +53,8 @@ class Stage:
         return self.clients[who]
 
 
-def make_stage(directory: Path) -> Stage:
+def make_stage(directory: Path, *, foreign_too: bool = True) -> Stage:
+    """`foreign_too`: whether the foreign project has one of everything, as well."""
     world = make_world()
     foreign, people = project_with("other", olga=Role.OWNER)
     for deployment in (world.local, world.cloud):
@@ -88,7 +89,7 @@ def make_stage(directory: Path) -> Stage:
         world=world,
         clients=clients,
         own=furnish(world.project, world.member, directory, world.owner),
-        foreign=furnish(foreign, people["olga"], directory, people["olga"]),
+        foreign=furnish(foreign, people["olga"], directory, people["olga"]) if foreign_too else {},
     )
 
 

@@ -1,7 +1,7 @@
 """Whatever the database can hold, an export of it reads back as the same."""
 
 import re
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pytest
@@ -28,6 +28,8 @@ from policies.services.configuration.read import (
     read_configuration,
 )
 from policies.services.configuration.read_deployments import FIELDS, TIMEOUTS
+from policies.services.configuration.suspensions import FIELDS as EXCEPTION
+from policies.services.configuration.suspensions import ExceptionEntry
 from policies.services.configuration.wanted import (
     DeploymentWanted,
     OrganisationWanted,
@@ -97,6 +99,18 @@ OWN = (
         name="matter", category="legal", patterns=(r"\bM\d{6}\b",), must_match=("M123456",)
     ),
 )
+rule_names = st.sampled_from(["project:code-stays", "organisation:health-stays"])
+exception_entries = st.builds(
+    ExceptionEntry,
+    rules=st.lists(rule_names, min_size=1, unique=True).map(tuple),
+    owner=st.just("ada@hospital.example"),
+    reason=texts,
+    ends_at=st.dates(date(2020, 1, 1), date(2040, 1, 1)).map(
+        lambda day: datetime(day.year, day.month, day.day, 12, tzinfo=UTC)
+    ),
+    groups=st.lists(texts, max_size=2).map(tuple),
+    aliases=st.lists(texts, max_size=2).map(tuple),
+)
 emails = st.from_regex(r"[a-z]{1,6}@[a-z]{1,6}\.example", fullmatch=True)
 
 
@@ -123,6 +137,9 @@ def configurations(draw: st.DrawFn) -> Wanted:
         word_lists=st.dictionaries(st.sampled_from(["codenames", "clients"]), lists),
         recognizers=recognizers.map(lambda found: found or None),
         grants=some,
+        exceptions=st.dictionaries(slugs, exception_entries, max_size=2).map(
+            lambda found: found or None
+        ),
         limits=st.none()
         | st.builds(
             Limits,
@@ -136,6 +153,7 @@ def configurations(draw: st.DrawFn) -> Wanted:
             name=draw(texts),
             egress_stopped=draw(st.booleans()),
             second_person_for_widening=draw(st.booleans()),
+            second_person_for_project_policies=draw(st.none() | st.booleans()),
             recognizers={PLAIN.name: PLAIN} if draw(st.booleans()) else None,
         ),
         groups=draw(
@@ -169,7 +187,7 @@ def test_every_field_is_documented() -> None:
     text = DOCS.read_text()
     missing = [
         field
-        for field in (*SECTIONS, *ORGANISATION, *PROJECT, *FIELDS, *TIMEOUTS, *LIMITS)
+        for field in (*SECTIONS, *ORGANISATION, *PROJECT, *FIELDS, *TIMEOUTS, *LIMITS, *EXCEPTION)
         if not re.search(rf"[`*]{field}[`*]", text)
     ]
     assert missing == []
