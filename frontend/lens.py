@@ -6,7 +6,7 @@ from typing import Any
 from django.utils.translation import gettext as _
 
 from frontend.badges import Badge, badge_for
-from frontend.words import category_word, found_word, sensitivity_word
+from frontend.words import category_word, class_word, found_word, sensitivity_word
 
 Explained = Mapping[str, Any]
 
@@ -32,6 +32,51 @@ def lens_of(explained: Explained) -> dict[str, object]:
             *(_dropped(drop) for drop in explained["dropped"]),
         ],
     }
+
+
+def choices_of(explained: Explained) -> dict[str, object]:
+    """What would become of the draft with one model, for the list of models."""
+    candidates: Sequence[Explained] = explained["candidates"]
+    badge = _badge(candidates)
+    if badge is Badge.BLOCKED:
+        detail = _blocked(explained)
+    elif badge is Badge.MASKED:
+        detail = _("Would get it with %(count)s masked.") % {"count": candidates[0]["masked"]}
+    else:
+        detail = _headline(badge, candidates)
+    return {
+        "badge": badge,
+        "detail": detail,
+        "masked": bool(candidates and candidates[0]["masked"]),
+    }
+
+
+def marks_of(explained: Explained, place: tuple[str, int], text: str) -> list[dict[str, object]]:
+    """Where findings stand in the draft's own words, counted as browsers count (UTF-16)."""
+    where, before = place
+    found = sorted(
+        (finding["start"] - before, finding["end"] - before, finding["class"])
+        for finding in explained["findings"]
+        if finding["place"] == where
+    )
+    marks: list[dict[str, object]] = []
+    covered = 0
+    for start, end, name in found:
+        if start < covered or end > len(text):
+            continue
+        covered = end
+        marks.append(
+            {
+                "start": _utf16(text[:start]),
+                "end": _utf16(text[:end]),
+                "word": class_word(name),
+            }
+        )
+    return marks
+
+
+def _utf16(text: str) -> int:
+    return len(text.encode("utf-16-le", "surrogatepass")) // 2
 
 
 def _counts(explained: Explained) -> dict[str, int]:

@@ -4,10 +4,12 @@ A new page is one entry here, and `page` in its template's context.
 """
 
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any, Final, cast
 
 from django.http import HttpRequest
 from django.urls import reverse
+from django.utils import timezone
 from django.utils.functional import Promise
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
@@ -16,6 +18,7 @@ from frontend.access import chat_projects
 from gateway.accounts.access import projects_of
 from gateway.accounts.models import Project, User
 from gateway.accounts.roles import Role
+from gateway.chat.conversations import Listed, list_conversations
 
 PROJECT_IN_SESSION: Final = "project"
 
@@ -38,11 +41,13 @@ class Entry:
 
 
 PROJECT_PAGES: Final = (
-    Entry(page="chat", route="project-chat", icon="chat", word=_("Chat"), takes_project=True),
+    Entry(page="search", route="search", icon="search", word=_("Search")),
+    Entry(page="prompts", route="prompts", icon="library", word=_("Prompts"), takes_project=True),
     Entry(
         page="policy", route="project-policy", icon="shield", word=_("Policy"), takes_project=True
     ),
 )
+LISTED_AT_MOST: Final = 40
 # Shown to organisation admins and auditors; the audit also to those who audit a project.
 AUDIT: Final = Entry(page="audit", route="audit", icon="audit", word=_("Audit"))
 ORGANISATION_PAGES: Final = (
@@ -66,7 +71,26 @@ def rail_of(request: HttpRequest, *, project: Project | None) -> dict[str, Any]:
         "person": person_of(user),
         "project_pages": _links(PROJECT_PAGES, project) if project else [],
         "organisation_pages": _links(_organisation_pages(user), project),
+        "groups": _groups(user, project) if project else [],
     }
+
+
+def _groups(user: User, project: Project) -> list[dict[str, Any]]:
+    """One's conversations, by when something was last written in them."""
+    now = timezone.localtime()
+    today = now.replace(hour=0, minute=0, second=0, microsecond=0)
+    groups: dict[str, list[Listed]] = {}
+    for each in list_conversations(user, project, limit=LISTED_AT_MOST):
+        if each.pinned:
+            name = gettext("Pinned")
+        elif each.updated_at >= today:
+            name = gettext("Today")
+        elif each.updated_at >= today - timedelta(days=7):
+            name = gettext("This week")
+        else:
+            name = gettext("Earlier")
+        groups.setdefault(name, []).append(each)
+    return [{"name": name, "conversations": found} for name, found in groups.items()]
 
 
 def person_of(user: User) -> dict[str, str]:

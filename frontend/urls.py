@@ -4,15 +4,47 @@ from django.urls import URLPattern, path
 
 from frontend.audit import views as audit
 from frontend.policies import views as policies
-from frontend.views import chat, pages
+from frontend.views import chat, conversation_forms, conversations, library, pages
 
 urlpatterns: list[URLPattern] = [
     path("login/", pages.SignIn.as_view(), name="login"),
     path("logout/", pages.SignOut.as_view(), name="logout"),
-    path("", pages.chat_page, name="chat"),
-    path("p/<slug:slug>/", pages.chat_page, name="project-chat"),
+    # --- Chat pages ---
+    path("", conversations.new_chat, name="chat"),
+    path("p/<slug:slug>/", conversations.new_chat, name="project-chat"),
+    path("c/<str:cid>/", conversations.conversation_page, name="conversation"),
+    path("c/<str:cid>/earlier", conversations.earlier, name="earlier"),
+    path("search/", conversations.conversations_page, name="search"),
+    path("search/results", conversations.search_results, name="search-results"),
+    path("shortcuts/", conversations.shortcuts, name="shortcuts"),
+    path("s/<str:secret>/", conversation_forms.open_link, name="share-link"),
+    # --- Prompts and files ---
+    path("p/<slug:slug>/prompts/", library.prompts_page, name="prompts"),
+    path("p/<slug:slug>/prompts/new", library.edit_prompt, name="new-prompt"),
+    path("p/<slug:slug>/prompts/<int:pid>", library.edit_prompt, name="edit-prompt"),
+    path("p/<slug:slug>/prompts/<int:pid>/delete", library.delete_prompt, name="delete-prompt"),
+    path("p/<slug:slug>/files", library.upload, name="upload"),
+    path("files/<str:aid>/drop", library.drop_file, name="drop-file"),
+    # --- Forms of a conversation ---
+    path("c/<str:cid>/title", conversation_forms.rename, name="rename"),
+    path("c/<str:cid>/pin", conversation_forms.pin, name="pin"),
+    path("c/<str:cid>/settings", conversation_forms.change_settings, name="chat-settings"),
+    path("c/<str:cid>/share", conversation_forms.share, name="share"),
+    path("c/<str:cid>/links", conversation_forms.make_link, name="make-link"),
+    path("c/<str:cid>/links/<int:link>/end", conversation_forms.end_link, name="end-link"),
+    path("c/<str:cid>/delete", conversation_forms.delete, name="delete-chat"),
+    path("c/<str:cid>/export.<str:format>", conversation_forms.export_file, name="export"),
+    # --- What the live chat asks for; its events are dispatched ahead of Django ---
     path("chat/preview", chat.preview, name="chat-preview"),
-    path("chat/send", chat.send, name="chat-send"),
+    path("p/<slug:slug>/messages", chat.start, name="chat-start"),
+    path("c/<str:cid>/messages", chat.ask, name="chat-ask"),
+    path("c/<str:cid>/messages/<int:mid>/again", chat.again, name="chat-again"),
+    path("c/<str:cid>/messages/<int:mid>/stop", chat.stop, name="chat-stop"),
+    path("c/<str:cid>/messages/<int:mid>/back", chat.take_back, name="chat-back"),
+    path("c/<str:cid>/messages/<int:mid>/feedback", chat.feedback, name="chat-feedback"),
+    path("c/<str:cid>/messages/<int:mid>/text", chat.text, name="chat-text"),
+    path("c/<str:cid>/typing", chat.typing, name="chat-typing"),
+    # --- Policies and audit ---
     path("policy/", policies.policy_page, name="organisation-policy"),
     path("p/<slug:slug>/policy/", policies.policy_page, name="project-policy"),
     path("audit/", audit.decisions, name="audit"),

@@ -17,7 +17,9 @@ from django.core.asgi import get_asgi_application
 
 _django = get_asgi_application()
 
-from gateway import runtime  # noqa: E402 -- needs the applications loaded
+from frontend.live import endpoint as live  # noqa: E402 -- needs the applications loaded
+from gateway import runtime  # noqa: E402
+from gateway.chat import engine as chat_engine  # noqa: E402
 from gateway.checks import why_not_to_start  # noqa: E402
 from gateway.forwarded import seen_through  # noqa: E402
 from gateway.openai_api import health, one_write  # noqa: E402
@@ -29,6 +31,7 @@ Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
+_live = live.LiveApp()
 _relay = OpenAIApp(
     runtime.gateway,
     max_body_bytes=settings.MAX_BODY_BYTES,
@@ -45,6 +48,8 @@ async def application(scope: Scope, receive: Receive, send: Send) -> None:
     path: str = scope["path"]
     if path.startswith("/v1/") or path == "/v1":
         await _relay(scope, receive, send)
+    elif path == live.PATH:
+        await _live(scope, receive, send)
     elif path == "/healthz":
         await health.answer(send, health.alive())
     elif path == "/readyz":
@@ -73,10 +78,13 @@ async def _lifespan(receive: Receive, send: Send) -> None:
                 await send({"type": "lifespan.startup.failed", "message": problem})
                 return
             await runtime.start(role="web")
+            await chat_engine.start()
             _spare_the_collector()
             one_write.install()
             await send({"type": "lifespan.startup.complete"})
         elif message["type"] == "lifespan.shutdown":
+            await _live.aclose()
+            await chat_engine.stop()
             await runtime.stop()
             await send({"type": "lifespan.shutdown.complete"})
             return

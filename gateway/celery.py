@@ -36,6 +36,7 @@ app.conf.beat_schedule = {
     "sweep-batches": {"task": "batches.sweep", "schedule": 5.0, "options": {"expires": 30}},
     "forget-batch-rows": {"task": "batches.forget_rows", "schedule": crontab(hour=4, minute=11)},
     "sweep-files": {"task": "files.sweep", "schedule": 60.0},
+    "sweep-conversations": {"task": "chat.sweep", "schedule": 300.0},
 }
 
 

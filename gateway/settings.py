@@ -229,6 +229,7 @@ INSTALLED_APPS = [
     "gateway.batches",
     "gateway.operations",
     "gateway.privacy",
+    "gateway.chat",
     "gateway.admin_api",
 ]
 MIDDLEWARE = [
@@ -383,6 +384,9 @@ LOGGING = {
         "uvicorn": {"handlers": ["stderr"], "propagate": False, "level": "WARNING"},
         # Addresses hold anything. Named, because naming its parent would switch it on again.
         "uvicorn.access": {"handlers": [], "propagate": False, "level": "CRITICAL"},
+        # What readers of attached files complain of may quote the file.
+        "pypdf": {"handlers": [], "propagate": False, "level": "CRITICAL"},
+        "charset_normalizer": {"handlers": [], "propagate": False, "level": "CRITICAL"},
     },
     "root": {"handlers": ["stderr"], "level": LOG_LEVEL},
 }

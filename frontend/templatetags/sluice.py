@@ -71,6 +71,7 @@ def rail(context: Context) -> dict[str, Any]:
         **navigation.rail_of(request, project=context.get("project")),
         "request": request,
         "page": context.get("page", ""),
+        "conversation": context.get("conversation"),
         "csrf_token": context.get("csrf_token"),
     }
 

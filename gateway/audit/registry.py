@@ -79,6 +79,12 @@ class EventType(StrEnum):
     CONTENT_DELETED = "content.deleted"
     PERSON_EXPORTED = "person.exported"
     PERSON_ERASED = "person.erased"
+    CONVERSATION_SHARED = "conversation.shared"
+    CONVERSATION_EXPORTED = "conversation.exported"
+    CONVERSATION_DELETED = "conversation.deleted"
+    LINK_CREATED = "link.created"
+    LINK_REVOKED = "link.revoked"
+    LINK_OPENED = "link.opened"
     AUDIT_EXPORTED = "audit.exported"
     AUDIT_SEARCHED = "audit.searched"
     AUDIT_PRUNED = "audit.pruned"
@@ -273,6 +279,20 @@ EVENTS: dict[EventType, EventSpec] = {
         "A person was erased: what leads from their id to them, and what they had written.",
         *("parts", "remaining"),
     ),
+    EventType.CONVERSATION_SHARED: _spec(
+        "Who may read a conversation changed.", "before", "visibility"
+    ),
+    EventType.CONVERSATION_EXPORTED: _spec(
+        "A conversation's text was handed out as a file.", "format", "messages"
+    ),
+    EventType.CONVERSATION_DELETED: _spec(
+        "A conversation, its messages and its key were deleted.", "messages", "reason"
+    ),
+    EventType.LINK_CREATED: _spec(
+        "A link to a conversation was made; it asks for a login.", "link", "expires_at"
+    ),
+    EventType.LINK_REVOKED: _spec("A link to a conversation opens it no more.", "link"),
+    EventType.LINK_OPENED: _spec("A person came to a conversation by a link.", "link"),
     EventType.AUDIT_EXPORTED: _spec(
         "Audit records were exported.", "format", "kind", "since", "until", "project"
     ),

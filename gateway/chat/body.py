@@ -1,73 +1,117 @@
-"""What a chat message may carry, and the request body that it becomes.
+"""From a branch of a conversation to the request that the path gets.
 
-The page sends the whole conversation each time; nothing of it is kept here.
+Text of attachments travels as text, so it is scanned like everything that was typed. What could
+not be read is not sent, and makes the request the worst there is.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+import base64
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
 import msgspec
 
-from gateway.protocol.errors import InvalidRequest
+from gateway.chat.models import AttachmentKind
+from policies.engine.labels import Label
 
-ROLES = frozenset({"system", "user", "assistant"})
-MAX_MESSAGES = 2000
-
-
-@dataclass(frozen=True, slots=True)
-class Message:
-    """One turn of the conversation."""
-
-    role: str
-    content: str
+MAX_TEXT_CHARS = 400_000
 
 
-@dataclass(frozen=True, slots=True)
-class Draft:
-    """A conversation whose last message is about to be sent to a model alias."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SentFile:
+    """An attachment as it travels. `content`: its text, or the bytes of an image."""
+
+    kind: AttachmentKind
+    name: str
+    text: str = field(default="", repr=False)
+    image: bytes = field(default=b"", repr=False)
+    media_type: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Turn:
+    """One message of a branch. `passes_on`: what the rest of the branch inherits of it."""
+
+    role: str  # "user" or "assistant"
+    text: str = field(repr=False)
+    files: tuple[SentFile, ...] = ()
+    passes_on: Label | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What stands around a branch."""
+
+    system: str = field(default="", repr=False)
+    examples: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    temperature: float | None = None
+    top_p: float | None = None
+    max_tokens: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Branch:
+    """Everything that is sent when the last turn is asked."""
 
     model: str
-    messages: tuple[Message, ...]
+    turns: Sequence[Turn]
+    settings: Settings = field(default_factory=Settings)
 
-
-def read_draft(body: object) -> Draft:
-    """The draft in a decoded JSON object.
-
-    Raises InvalidRequest, which names the place and never the text.
-    """
-    if not isinstance(body, Mapping):
-        raise InvalidRequest("The request must be a JSON object.")
-    model = body.get("model")
-    if not isinstance(model, str) or not model:
-        raise InvalidRequest("`model` must name a model of this project.", param="model")
-    messages = body.get("messages")
-    if not isinstance(messages, list) or not 1 <= len(messages) <= MAX_MESSAGES:
-        raise InvalidRequest(
-            f"`messages` must be a list of 1 to {MAX_MESSAGES} messages.", param="messages"
+    @property
+    def unreadable(self) -> bool:
+        """Whether anything of it could not be read."""
+        return any(
+            file.kind == AttachmentKind.UNREADABLE for turn in self.turns for file in turn.files
         )
-    return Draft(model, tuple(_message(item, at) for at, item in enumerate(messages)))
 
 
-def _message(item: object, at: int) -> Message:
-    if isinstance(item, Mapping):
-        role, content = item.get("role"), item.get("content")
-        if isinstance(role, str) and role in ROLES and isinstance(content, str):
-            return Message(role, content)
-    raise InvalidRequest(
-        "A message needs a role (system, user or assistant) and its text.",
-        param=f"messages[{at}]",
-    )
-
-
-def request_body(draft: Draft) -> bytes:
+def request_body(branch: Branch) -> bytes:
     """The chat completion request, streamed, with the token count at its end."""
-    return msgspec.json.encode(
-        {
-            "model": draft.model,
-            "messages": [
-                {"role": message.role, "content": message.content} for message in draft.messages
-            ],
-            "stream": True,
-            "stream_options": {"include_usage": True},
-        }
-    )
+    settings = branch.settings
+    messages: list[dict[str, Any]] = []
+    if settings.system:
+        messages.append({"role": "system", "content": settings.system})
+    for question, answer in settings.examples:
+        messages.append({"role": "user", "content": question})
+        messages.append({"role": "assistant", "content": answer})
+    messages += [{"role": turn.role, "content": content_of(turn)} for turn in branch.turns]
+    body: dict[str, Any] = {
+        "model": branch.model,
+        "messages": messages,
+        "stream": True,
+        "stream_options": {"include_usage": True},
+    }
+    for name in ("temperature", "top_p", "max_tokens"):
+        value = getattr(settings, name)
+        if value is not None:
+            body[name] = value
+    return msgspec.json.encode(body)
+
+
+def content_of(turn: Turn) -> str | list[dict[str, Any]]:
+    """A turn's content: plain text, or parts where there is an image."""
+    text = "\n\n".join([*(_quoted(file) for file in turn.files if _quoted(file)), turn.text])
+    images = [file for file in turn.files if file.kind == AttachmentKind.IMAGE]
+    if not images:
+        return text
+    return [
+        {"type": "text", "text": text},
+        *(
+            {
+                "type": "image_url",
+                "image_url": {
+                    "url": f"data:{image.media_type};base64,"
+                    + base64.b64encode(image.image).decode("ascii")
+                },
+            }
+            for image in images
+        ),
+    ]
+
+
+def _quoted(file: SentFile) -> str:
+    if file.kind == AttachmentKind.TEXT:
+        return f"File {file.name}:\n\n{file.text}"
+    if file.kind == AttachmentKind.UNREADABLE:
+        return f"File {file.name}: its content could not be read and is not here."
+    return ""

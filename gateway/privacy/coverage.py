@@ -14,6 +14,14 @@ DELETED: Final = {
     "content.KeptContent": "and the person's key",
     "files.StoredFile": "and their bytes",
     "batches.Batch": "and its rows, input and results",
+    "chat.Conversation": "with its messages, files and key",
+    "chat.Message": "and, in conversations of others, the words",
+    "chat.Attachment": "",
+    "chat.Feedback": "",
+    "chat.Pin": "",
+    "chat.ShareLink": "they open nothing any more",
+    "chat.LinkGuest": "",
+    "chat.Prompt": "shared ones, too",
 }
 # Stays, under an id that leads to nobody.
 PSEUDONYMOUS: Final = {

@@ -28,6 +28,7 @@ from gateway.audit.registry import EventType
 from gateway.audit.retention import held
 from gateway.audit.sealing_models import HoldSubject
 from gateway.batches.services import erase_batches
+from gateway.chat.erasing import erase_person as erase_chat
 from gateway.content.services import erase_person as erase_content
 from gateway.files.services import erase_files
 from gateway.privacy.identity import ERASED_DOMAIN, Identity, identity_of, is_erased
@@ -60,6 +61,7 @@ def erase(*, by: Acting, user: User) -> Report:
     _close(by, who, gone)
     gone["batches"] = erase_batches(who.actors)
     gone["files"] = erase_files(who.actors)
+    gone["chat"] = erase_chat(who.user)
     with transaction.atomic():
         contents = [erase_content(actor) for actor in who.actors]
         gone["kept_content"] = sum(texts for texts, _ in contents)

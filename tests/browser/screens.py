@@ -37,8 +37,13 @@ class Screens:
         self.composer.fill(text)
 
     def send(self, text: str) -> None:
+        """Send, and wait until the talk shows it."""
         self.write(text)
+        before = self.people.count()
         self.composer.press("Enter")
+        if "/c/" not in self.page.url:
+            self.page.wait_for_url("**/c/**")
+        expect(self.people).to_have_count(before + 1)
 
     def expect_badge(self, kind: str) -> None:
         """The badge before sending; `kind` as in `frontend.badges`."""
@@ -57,8 +62,8 @@ class Screens:
 
     def receipt(self, at: int = -1) -> Locator:
         """The receipt of a reply, once it is complete."""
-        # Send makes Stop appear at once, so this cannot mistake the reply before for the new one.
-        expect(self.stop_button).to_be_hidden(timeout=15_000)
+        expect(self.page.locator("[data-live]")).to_have_count(0, timeout=15_000)
+        expect(self.stop_button).to_be_hidden()
         receipt = (self.replies.last if at == -1 else self.replies.nth(at)).locator(".receipt")
         expect(receipt.locator("[data-slot=done]")).to_be_visible()
         return receipt

@@ -20,7 +20,7 @@ def test_axe_finds_nothing_from_the_empty_page_to_a_talk_with_a_refusal(
     screens.receipt().locator("summary").click()
     screens.choose("demo-cloud")
     screens.send(IBAN_TEXT)
-    expect(screens.people.last.locator(".refusal")).to_be_visible()
+    expect(screens.replies.last.locator(".refusal")).to_be_visible()
     screens.expect_accessible()
     screens.page.get_by_role("button", name="Choose a model").click()
     screens.expect_accessible()
@@ -51,12 +51,13 @@ def test_the_theme_is_kept_by_the_server_so_that_nothing_flashes(opened: Open) -
 
 def test_on_a_phone_the_rail_is_a_drawer_and_nothing_scrolls_sideways(opened: Open) -> None:
     screens = opened(**PHONE)
-    rail = screens.page.get_by_role("navigation")
+    rail = screens.page.get_by_role("navigation", name="Main")
     expect(rail).to_be_hidden()
     screens.write(IBAN_TEXT)
     screens.expect_badge("on_prem")
     expect(screens.lens.locator(".badge")).to_be_in_viewport()
     screens.send_button.click()
+    screens.page.wait_for_url("**/c/**")
     screens.receipt()
     wide = "document.documentElement.scrollWidth > document.documentElement.clientWidth"
     assert screens.page.evaluate(wide) is False
@@ -86,7 +87,7 @@ def test_on_paper_there_is_the_talk_alone(opened: Open) -> None:
     screens.receipt()
     screens.page.emulate_media(media="print")
     expect(screens.people.last).to_be_visible()
-    expect(screens.page.get_by_role("navigation")).to_be_hidden()
+    expect(screens.page.get_by_role("navigation", name="Main")).to_be_hidden()
     expect(screens.composer).to_be_hidden()
 
 

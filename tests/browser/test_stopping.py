@@ -1,5 +1,7 @@
-"""Stop cancels the upstream, not just the page."""
+"""Replies are written by the server: whoever left or reloads finds them; Stop reaches upstream."""
 
+import os
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -43,6 +45,7 @@ def endless(sluice_server: Sluice) -> Iterator[Upstream]:
 def test_stop_ends_the_reply_and_the_upstream_request(
     opened: Open, endless: Upstream, by: str
 ) -> None:
+    endless.reset("stall")
     endless.server.client_gone.clear()
     screens = opened("/p/patience/")
     screens.send("Tell me everything.")
@@ -53,19 +56,31 @@ def test_stop_ends_the_reply_and_the_upstream_request(
     else:
         screens.page.keyboard.press("Escape")
     receipt = screens.receipt()
-    expect(receipt).to_contain_text("Stopped by you.")
+    expect(receipt).to_contain_text("Stopped.")
     expect(screens.replies.last).to_contain_text("Hel")
     screens.announced("incomplete")
     assert endless.left(within_s=10)
-    expect(screens.composer).to_be_focused()
 
 
-def test_closing_the_page_ends_the_upstream_request(opened: Open, endless: Upstream) -> None:
+def test_a_page_that_is_closed_or_loaded_again_ends_nothing(
+    opened: Open, endless: Upstream
+) -> None:
+    endless.reset("stall")
     endless.server.client_gone.clear()
     screens = opened("/p/patience/")
     screens.send("Tell me everything.")
     expect(screens.replies.last).to_contain_text("Hel")
+    address = screens.page.url
+    screens.page.reload()
+    expect(screens.replies.last).to_contain_text("endless is writing")
+    expect(screens.stop_button).to_be_visible()
     screens.page.close()
+    assert not endless.server.client_gone.is_set()
+    again = opened(address)
+    expect(again.replies.last).to_contain_text("Hel")
+    expect(again.replies.last).to_contain_text("endless is writing")
+    again.stop_button.click()
+    expect(again.receipt()).to_contain_text("Stopped.")
     assert endless.left(within_s=10)
 
 
@@ -78,9 +93,33 @@ def test_stop_before_the_first_word_ends_the_upstream_request_and_loses_nothing(
     screens.send("Tell me everything.")
     assert endless.asked(within_s=10)
     screens.stop_button.click()
-    card = screens.people.last.locator(".refusal")
-    expect(card).to_contain_text("Stopped by you.")
+    expect(screens.receipt()).to_contain_text("Stopped.")
     assert endless.left(within_s=10)
-    card.get_by_role("button", name="Take it back to edit").click()
-    expect(screens.composer).to_have_value("Tell me everything.")
     endless.reset("stall")
+
+
+def test_a_reply_whose_process_is_killed_ends_as_interrupted_and_may_be_continued(
+    opened: Open, endless: Upstream, sluice_server: Sluice
+) -> None:
+
+    endless.reset("stall")
+    screens = opened("/p/patience/")
+    screens.send("Tell me everything.")
+    expect(screens.replies.last).to_contain_text("Hel")
+    (web,) = sluice_server.pids("uvicorn")
+    os.kill(web, signal.SIGKILL)
+    # Nobody touches the page: its event connection finds the new process by itself.
+    expect(screens.replies.last).to_contain_text("Interrupted", timeout=40_000)
+    expect(screens.replies.last).to_contain_text("Hel")
+    sluice_server.wait_ready()
+    endless.reset("ok")
+    screens.replies.last.get_by_role("button", name="Continue").click()
+    expect(screens.people).to_have_count(2)
+    screens.receipt()
+    expect(screens.people.last).to_contain_text("continue exactly where you stopped")
+    endless.reset("stall")
+    # What the dead process owed is settled: the decision has its outcome in the audit.
+    sluice_server.wait_for(
+        lambda: "unknown" in sluice_server.manage("audit", "search", "--project", "patience"),
+        "the outcome of the interrupted reply",
+    )

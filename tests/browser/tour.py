@@ -1,17 +1,24 @@
 """Takes the pictures of `docs/screenshots/` from a real Sluice: `python -m tests.browser.tour`."""
 
 import tempfile
+from contextlib import ExitStack
 from pathlib import Path
 
 from playwright.sync_api import Browser, ViewportSize, expect, sync_playwright
 
 from tests.browser.screens import CLEAN_TEXT, IBAN_TEXT, Screens
+from tests.browser.scribe import SCRIBE, Scribe
 from tests.support.sluice import ROOT, Sluice
 
 CHROMIUM = Path("/usr/bin/chromium")
 PICTURES = ROOT / "docs" / "screenshots"
 DESK = ViewportSize(width=1360, height=860)
 PHONE = ViewportSize(width=390, height=780)
+WARDS = {
+    "name": "wards.csv",
+    "mimeType": "text/csv",
+    "buffer": b"ward,patients,readmitted\nCardiology,412,37\nOncology,198,11\nGeriatrics,305,48\n",
+}
 QUESTION = "What happens to a message that quotes an account number?"
 
 
@@ -51,12 +58,64 @@ def desk(browser: Browser, sluice: Sluice, scheme: str) -> None:
     picture(screens, f"chat-{scheme}")
     screens.choose("demo-cloud")
     screens.send(IBAN_TEXT)
-    expect(screens.people.last.locator(".refusal")).to_be_visible()
+    expect(screens.replies.last.locator(".refusal")).to_be_visible()
     screens.expect_badge("cloud")
     picture(screens, f"chat-refused-{scheme}")
+    screens.write(IBAN_TEXT)
     screens.page.get_by_role("button", name="Choose a model").click()
+    expect(screens.page.locator(".option[data-out]")).to_have_count(1)
     picture(screens, f"chat-models-{scheme}")
+    screens.page.keyboard.press("Escape")
+    screens.page.get_by_role("button", name="Share").click()
+    picture(screens, f"chat-share-{scheme}")
+    screens.page.keyboard.press("Escape")
+    screens.page.get_by_role("button", name="This conversation").click()
+    picture(screens, f"chat-options-{scheme}")
+    written(screens, scheme)
+    library(screens, scheme)
     context.close()
+
+
+def written(screens: Screens, scheme: str) -> None:
+    """A reply with everything that Markdown has, and a file beside the question."""
+    screens.page.goto("/p/demo/")
+    screens.choose("scribe")
+    screens.page.locator("#file").set_input_files(WARDS)  # type: ignore[arg-type]
+    expect(screens.page.locator("#files .file")).to_be_visible()
+    screens.send("How often does each ward see its patients again?")
+    screens.receipt()
+    screens.page.get_by_role("button", name="This conversation").click()
+    screens.page.get_by_label("Title").fill("Ward re-admission rates")
+    screens.page.get_by_role("button", name="Rename").click()
+    expect(screens.page.get_by_role("heading", level=1)).to_have_text("Ward re-admission rates")
+    expect(screens.replies).to_have_count(1)
+    screens.expect_badge("on_prem")
+    picture(screens, f"chat-written-{scheme}")
+
+
+def library(screens: Screens, scheme: str) -> None:
+    """Prompts, search, keys."""
+    page = screens.page
+    page.goto("/p/demo/prompts/")
+    if page.get_by_text("Reminder", exact=True).count() == 0:
+        page.get_by_role("link", name="New prompt").click()
+        page.get_by_label("Title").fill("Reminder")
+        page.get_by_label("Prompt", exact=True).fill(
+            "Write a friendly reminder to {{customer}} for invoice {{number}}."
+        )
+        page.get_by_label("Share with").check()
+        page.get_by_role("button", name="Keep it").click()
+    picture(screens, f"prompts-{scheme}")
+    page.get_by_role("link", name="Use it").first.click()
+    page.get_by_label("customer").fill("the lock keeper")
+    screens.expect_badge("cloud")
+    picture(screens, f"prompt-use-{scheme}")
+    page.goto("/search/")
+    page.get_by_label("Words").press_sequentially("canal")
+    expect(page.locator(".found li").first).to_be_visible()
+    picture(screens, f"search-{scheme}")
+    page.goto("/shortcuts/")
+    picture(screens, f"shortcuts-{scheme}")
 
 
 def phone(browser: Browser, sluice: Sluice) -> None:
@@ -74,6 +133,7 @@ def phone(browser: Browser, sluice: Sluice) -> None:
     screens.write(IBAN_TEXT)
     screens.expect_badge("on_prem")
     screens.send_button.click()
+    screens.page.wait_for_url("**/c/**")
     screens.receipt()
     picture(screens, "chat-phone")
     screens.page.get_by_role("button", name="Menu", exact=True).click()
@@ -84,11 +144,13 @@ def phone(browser: Browser, sluice: Sluice) -> None:
 def main() -> None:
     """Start a Sluice of its own, take every picture, stop it."""
     PICTURES.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
         sluice = Sluice(Path(folder) / "var")
         sluice.var.mkdir()
         try:
             sluice.start()
+            scribe = stack.enter_context(Scribe())
+            sluice.apply(SCRIBE.format(url=scribe.base_url))
             with sync_playwright() as driver:
                 browser = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
                 for scheme in ("light", "dark"):

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from frontend.lens import lens_of
+from frontend.lens import choices_of, lens_of, marks_of
 
 ON_PREM = {"deployment": "llama", "zone": "on_prem", "mask": [], "masked": 0}
 CLOUD = {"deployment": "claude", "zone": "cloud", "mask": [], "masked": 0}
@@ -99,3 +99,25 @@ def test_what_cannot_be_read_is_said_so() -> None:
 def test_rules_say_whose_they_are() -> None:
     lens = lens_of(explained(rules=["organisation:health-stays", "project:code-masked"]))
     assert lens["rules"] == ["health-stays (organisation)", "code-masked"]
+
+
+def test_findings_in_the_draft_are_marked_where_a_browser_counts_them() -> None:
+    text = "\N{BIRD} pay DE89 now"
+    found = [
+        {"class": "IBAN", "place": "/messages/2/content", "start": 16, "end": 20},
+        {"class": "IBAN", "place": "/messages/0/content", "start": 0, "end": 4},
+        {"class": "IBAN", "place": "/messages/2/content", "start": 2, "end": 6},  # in a file
+    ]
+    marks = marks_of(explained(findings=found), ("/messages/2/content", 10), text)
+    assert marks == [{"start": 7, "end": 11, "word": "IBAN account number"}]
+    assert text.encode("utf-16-le")[14:22].decode("utf-16-le") == "DE89"
+
+
+def test_a_choice_says_what_would_become_of_the_draft() -> None:
+    masked = choices_of(explained(candidates=[{**CLOUD, "mask": ["IBAN"], "masked": 2}]))
+    assert masked == {
+        "badge": "masked",
+        "detail": "Would get it with 2 masked.",
+        "masked": True,
+    }
+    assert choices_of(explained(candidates=[], dropped=[NOT_CLEARED]))["badge"] == "blocked"

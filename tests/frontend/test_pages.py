@@ -59,7 +59,9 @@ def test_the_administration_is_offered_to_staff_only(signed_in: SignIn) -> None:
     assert 'href="/admin/"' not in signed_in("member").get("/").content.decode()
 
 
-@pytest.mark.parametrize("path", ["/login/", "/", "/no/such/page", "/static/frontend/js/chat.js"])
+@pytest.mark.parametrize(
+    "path", ["/login/", "/", "/no/such/page", "/static/components/chat/chat.js"]
+)
 def test_every_answer_carries_the_content_security_policy(signed_in: SignIn, path: str) -> None:
     client = Client() if path == "/login/" else signed_in("member")
     answer = client.get(path)

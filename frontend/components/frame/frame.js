@@ -1,4 +1,4 @@
-// The frame of every page: the theme, and buttons that copy.
+// The frame of every page: the theme, buttons that copy, and the keys that work everywhere.
 
 import { $, copyText } from "./dom.js";
 
@@ -19,4 +19,18 @@ document.addEventListener("click", (event) => {
   if (!button) return;
   if (button.dataset.setTheme) theme(button.dataset.setTheme);
   if (button.dataset.copy) copyText(button, $(button.dataset.copy).textContent);
+});
+
+const go = (selector) => $(selector)?.click();
+
+document.addEventListener("keydown", (event) => {
+  if ((event.ctrlKey || event.metaKey) && event.key === "k") {
+    event.preventDefault();
+    go("[data-key=search]");
+    return;
+  }
+  const typing = event.target.closest?.("input, textarea, select, [contenteditable]");
+  if (typing || event.ctrlKey || event.metaKey || event.altKey) return;
+  if (event.key === "n") go("[data-key=new]");
+  if (event.key === "?") go("[data-key=shortcuts]");
 });

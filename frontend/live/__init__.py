@@ -1,0 +1,1 @@
+"""What browsers see of conversations while they change."""

@@ -1,0 +1,147 @@
+"""Forms of a conversation: name, pin, settings, sharing, deleting, exporting. All work without
+scripting: each answers with the conversation's page."""
+
+from typing import cast
+from urllib.parse import quote
+
+from django.contrib.auth.decorators import login_required
+from django.http import (
+    HttpRequest,
+    HttpResponse,
+    HttpResponseBadRequest,
+    HttpResponseNotFound,
+    HttpResponseRedirect,
+)
+from django.urls import reverse
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_POST, require_safe
+
+from frontend.views.answers import refusal
+from frontend.views.conversations import back_to
+from gateway.accounts.models import User
+from gateway.chat import conversations, sharing
+from gateway.chat.engine import tell
+from gateway.chat.export import FORMATS, export
+from gateway.chat.log import Kind
+from gateway.chat.models import Visibility
+from gateway.protocol.errors import GatewayError, InvalidRequest
+
+
+@require_POST
+@login_required
+def rename(request: HttpRequest, cid: str) -> HttpResponse:
+    """Another title."""
+    try:
+        conversations.rename(cast("User", request.user), cid, request.POST.get("title", ""))
+    except GatewayError as error:
+        return refusal(error)
+    tell(cid, Kind.RENAMED)
+    return back_to(cid)
+
+
+@require_POST
+@login_required
+def pin(request: HttpRequest, cid: str) -> HttpResponse:
+    """At the top of one's list, or not."""
+    user = cast("User", request.user)
+    conversations.set_pin(user, cid, pinned=request.POST.get("pinned") == "1")
+    return back_to(cid)
+
+
+@require_POST
+@login_required
+def change_settings(request: HttpRequest, cid: str) -> HttpResponse:
+    """System prompt and parameters."""
+    try:
+        conversations.change_settings(
+            cast("User", request.user),
+            cid,
+            system=request.POST.get("system", ""),
+            parameters={
+                "temperature": _decimal(request.POST.get("temperature", ""), "temperature"),
+                "top_p": _decimal(request.POST.get("top_p", ""), "top_p"),
+                "max_tokens": _decimal(request.POST.get("max_tokens", ""), "max_tokens"),
+            },
+        )
+    except GatewayError as error:
+        return refusal(error)
+    return back_to(cid)
+
+
+def _decimal(text: str, name: str) -> float | None:
+    if not text.strip():
+        return None
+    try:
+        return float(text)
+    except ValueError:
+        raise InvalidRequest(f"{name} must be a number.", param=name) from None
+
+
+@require_POST
+@login_required
+def share(request: HttpRequest, cid: str) -> HttpResponse:
+    """With the project's members, or with nobody."""
+    try:
+        visibility = Visibility(request.POST.get("visibility", ""))
+    except ValueError:
+        return HttpResponseBadRequest()
+    conversations.set_visibility(cast("User", request.user), cid, visibility)
+    tell(cid, Kind.ACCESS)
+    return back_to(cid)
+
+
+@require_POST
+@login_required
+def make_link(request: HttpRequest, cid: str) -> HttpResponse:
+    """A link that asks for a login."""
+    days = request.POST.get("days", "")
+    if days and days not in {str(each) for each in sharing.DAYS}:
+        return HttpResponseBadRequest()
+    sharing.create_link(cast("User", request.user), cid, days=int(days) if days else None)
+    return HttpResponseRedirect(reverse("conversation", args=[cid]) + "#share")
+
+
+@require_POST
+@login_required
+def end_link(request: HttpRequest, cid: str, link: int) -> HttpResponse:
+    """A link opens nothing any more, and who came by it looks no longer."""
+    sharing.revoke_link(cast("User", request.user), cid, link)
+    tell(cid, Kind.ACCESS)
+    return HttpResponseRedirect(reverse("conversation", args=[cid]) + "#share")
+
+
+@require_safe
+@never_cache
+@login_required
+def open_link(request: HttpRequest, secret: str) -> HttpResponse:
+    """The conversation of a link."""
+    return back_to(sharing.open_link(cast("User", request.user), secret).pk)
+
+
+@require_POST
+@login_required
+def delete(request: HttpRequest, cid: str) -> HttpResponse:
+    """For real."""
+    conversations.delete_conversation(cast("User", request.user), cid)
+    tell(cid, Kind.GONE)
+    return HttpResponseRedirect(reverse("chat"))
+
+
+@require_safe
+@never_cache
+@login_required
+def export_file(request: HttpRequest, cid: str, format: str) -> HttpResponse:
+    """A branch as a file."""
+    if format not in FORMATS:
+        return HttpResponseNotFound()
+    at = request.GET.get("at", "")
+    file = export(
+        cast("User", request.user), cid, format=format, at=int(at) if at.isdigit() else None
+    )
+    response = HttpResponse(file.content, content_type=file.media_type)
+    response.headers["Content-Disposition"] = f"attachment; filename*=UTF-8''{_quoted(file.name)}"
+    return response
+
+
+def _quoted(name: str) -> str:
+    return quote(name)

@@ -1,0 +1,16 @@
+"""Periodic work on conversations."""
+
+from django.utils import timezone
+
+from gateway.celery import app
+from gateway.chat.attachments import forget_unsent
+from gateway.chat.conversations import expire
+from gateway.chat.search import forget_deleted
+
+
+@app.task(name="chat.sweep")
+def sweep_conversations() -> None:
+    """Delete temporary conversations whose time is over, and files nobody sent. Idempotent."""
+    expire(timezone.now())
+    forget_deleted()
+    forget_unsent(timezone.now())
