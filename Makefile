@@ -35,6 +35,8 @@ check: $(VENV)/.dev  ## format, lint, types, layers, migrations, fast tests
 bench: $(VENV)/.dev  ## CPU per request beside nginx and LiteLLM's proxy
 	bash .ci/install-bench
 	$(BIN)/python -m bench.run
+	$(BIN)/python -m bench.decide
+	$(BIN)/python -m bench.masking
 
 upgrade: $(VENV)/.run  ## back up, migrate, verify
 	$(BIN)/python -m gateway.supervisor.upgrade

@@ -21,18 +21,39 @@ _CALL_TEXTS = (("function", "arguments"), ("custom", "input"))
 _Place = tuple[int, str] | tuple[int, str, int, str]
 
 
+class _PlainDelta(msgspec.Struct, forbid_unknown_fields=True):
+    content: str
+
+
+class _PlainChoice(msgspec.Struct, forbid_unknown_fields=True):
+    delta: _PlainDelta
+    index: int = 0
+    finish_reason: None = None
+    logprobs: None = None
+
+
+class _PlainEvent(msgspec.Struct):
+    """By far the commonest event: each choice goes on by a piece of text, and nothing else."""
+
+    choices: list[_PlainChoice]
+
+
+_PLAIN = msgspec.json.Decoder(_PlainEvent)
+
+
 class StreamedAnswer:
     """The texts of one streamed answer, as far as they have come.
 
     INVARIANT: any chunking of an answer's texts into events gives the caller the same texts.
     """
 
-    __slots__ = ("_head", "_restorer", "_streams")
+    __slots__ = ("_head", "_last", "_restorer", "_streams")
 
     def __init__(self, restorer: AnswerRestorer) -> None:
         self._restorer = restorer
         self._streams: dict[_Place, StreamRestorer] = {}
         self._head: dict[str, Any] = {}  # of the last event with choices
+        self._last = b""  # that event, when its head was not read yet
 
     def events(self, block: bytes) -> bytes:
         """A block of whole events with what can be put back by now."""
@@ -48,9 +69,18 @@ class StreamedAnswer:
                 _append(choice, place, held)
         if not choices:
             return b""
+        if self._last:
+            self._keep_head(msgspec.json.decode(self._last))
         return _written({**self._head, "choices": list(choices.values())})
 
     def _event(self, event: bytes) -> bytes:
+        if event.startswith(b"data: {") and event.count(b"\n") == 2:
+            try:
+                plain = _PLAIN.decode(event[6:])
+            except (msgspec.DecodeError, UnicodeDecodeError):
+                pass  # something else than pieces of text
+            else:
+                return self._plain(plain, event)
         payload = b"\n".join(
             line[5:].strip() for line in event.splitlines() if line.startswith(b"data:")
         )
@@ -67,10 +97,31 @@ class StreamedAnswer:
             if isinstance(choice, dict):
                 changed |= self._choice(choice)
         if choices:
-            self._head = {
-                name: value for name, value in tree.items() if name not in {"choices", "usage"}
-            }
+            self._keep_head(tree)
         return _written(tree) if changed else event
+
+    def _plain(self, plain: _PlainEvent, event: bytes) -> bytes:
+        """An event of which only texts were read; the same bytes where these do not change."""
+        changed: dict[int, str] = {}
+        for place, choice in enumerate(plain.choices):
+            text = choice.delta.content
+            told = self._feed((choice.index, "content"), text)
+            if told != text:
+                changed[place] = told
+        if plain.choices:
+            self._last = event[6:]
+        if not changed:
+            return event
+        tree = msgspec.json.decode(event[6:])
+        for place, told in changed.items():
+            tree["choices"][place]["delta"]["content"] = told
+        return _written(tree)
+
+    def _keep_head(self, tree: dict[str, Any]) -> None:
+        self._head = {
+            name: value for name, value in tree.items() if name not in {"choices", "usage"}
+        }
+        self._last = b""
 
     def _choice(self, choice: dict[str, Any]) -> bool:
         index = choice.get("index")
