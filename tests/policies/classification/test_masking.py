@@ -1,7 +1,11 @@
 """Masking: what comes out, and what is remembered."""
 
+import pytest
+
+from policies.classification.analyser import Analyser
 from policies.classification.masking import Masking, Replacement
 from policies.classification.placeholders import FORM, keyed_hash, placeholder
+from policies.classification.recognizers import DATA_CLASSES
 from policies.classification.restoring import Restorer
 
 KEY = bytes(range(32))
@@ -66,3 +70,28 @@ def test_what_another_request_minted_is_counted_and_never_put_back() -> None:
     restorer = Restorer(masking.minted)
     assert restorer.restore(f"ask {foreign}") == f"ask {foreign}"
     assert (restorer.restored, restorer.left) == (0, 1)
+
+
+@pytest.mark.parametrize(
+    "around",
+    [
+        "write to {} please",
+        "password: {}",
+        "IBAN {} SSN {} patient id: {} phone {}",
+        '{{"key": "{}"}}',
+        "https://files.example/{}",
+        "def f(): return '{}'",
+    ],
+)
+def test_no_recognizer_takes_a_word_for_a_value_whatever_stands_around_it(around: str) -> None:
+    analyser = Analyser(budget_s=60)
+    words = [
+        make(KEY, data_class, f"value {number}")
+        for data_class in DATA_CLASSES
+        for number in range(10)
+        for make in (placeholder, keyed_hash)
+    ]
+    holes = around.count("{}")
+    analysis = analyser.analyse([around.format(*[each] * holes) for each in words])
+    assert {each.data_class for each in analysis.findings} <= {"SOURCE_CODE"}
+    assert not analysis.opaque

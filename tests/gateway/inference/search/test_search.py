@@ -1,6 +1,7 @@
 """The random search finds nothing, looks where it matters, and notices when a lock is missing."""
 
 from datetime import date, timedelta
+from pathlib import Path
 
 import pytest
 
@@ -12,6 +13,7 @@ from tests.gateway.inference.search.running import run_cases
 from tests.gateway.inference.search.servers import FAULTS
 from tests.gateway.inference.search.worlds import Place
 
+ROOT = Path(__file__).resolve().parents[4]
 IN_MAKE_TEST = 5_000
 
 
@@ -43,6 +45,13 @@ def test_nothing_forbidden_reaches_a_server_whatever_is_asked_and_whatever_fails
 @pytest.mark.parametrize("lock", LOCKS[:3], ids=lambda lock: lock.name)
 def test_it_turns_red_without(lock: Lock) -> None:
     assert noticed(lock)
+
+
+@pytest.mark.parametrize("lock", LOCKS, ids=lambda lock: lock.name)
+def test_each_lock_fits_the_source_once(lock: Lock) -> None:
+    for edit in lock.edits:
+        source = (ROOT / edit.file).read_text(encoding="utf-8")
+        assert edit.applied(source) != source
 
 
 def test_a_case_is_drawn_from_its_number_alone() -> None:
