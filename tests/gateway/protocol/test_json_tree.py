@@ -1,7 +1,7 @@
 """One reading of the bytes: whatever two parsers might read differently is refused."""
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from gateway.protocol.errors import InvalidRequest
@@ -64,6 +64,8 @@ json_values = st.recursive(
 )
 
 
+# How long drawing takes says something about the machine alone.
+@settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
 @given(st.dictionaries(st.text(st.characters(exclude_categories=["Cs"])), json_values))
 def test_what_was_encoded_decodes_to_the_same_tree(tree: dict[str, object]) -> None:
     assert decode_object(encode(tree)) == tree
