@@ -35,6 +35,11 @@ app.conf.beat_schedule = {
     # Whatever a killed worker left is found within seconds; two small queries when nothing is.
     "sweep-batches": {"task": "batches.sweep", "schedule": 5.0, "options": {"expires": 30}},
     "forget-batch-rows": {"task": "batches.forget_rows", "schedule": crontab(hour=4, minute=11)},
+    "look-at-budgets": {
+        "task": "usage.look_at_budgets",
+        "schedule": 10.0,
+        "options": {"expires": 30},
+    },
     "sweep-files": {"task": "files.sweep", "schedule": 60.0},
     "sweep-conversations": {"task": "chat.sweep", "schedule": 300.0},
 }

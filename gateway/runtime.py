@@ -27,7 +27,8 @@ from gateway.snapshot.source import PolledSnapshot
 from gateway.telemetry.exposition import serve
 from gateway.telemetry.tally import Tally
 from gateway.telemetry.wiring import Telemetry
-from gateway.usage.leases import LeaseGate
+from gateway.usage.gate import LeaseGate
+from gateway.usage.rebuilding import DatabaseLedger
 
 log = logging.getLogger(__name__)
 
@@ -59,7 +60,10 @@ class Runtime:
         await asyncio.to_thread(
             register_writer, self._journal.writer, directory=settings.JOURNAL_DIR
         )
-        self._leases = LeaseGate(settings.REDIS_URL)
+        self._leases = LeaseGate(
+            settings.REDIS_URL, holder=self._journal.writer.id, ledger=DatabaseLedger()
+        )
+        self._leases.start()
         if settings.AUDIT_STRICT:
             self._commits = StrictCommits(self._journal.writer.id)
         self._telemetry = Telemetry(tally, egress_stopped=self._egress_stopped)

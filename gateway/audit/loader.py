@@ -28,6 +28,7 @@ from gateway.audit.reading import Chunk, Fault, limited, living, read_chunk
 from gateway.audit.registry import EventType
 from gateway.audit.rows import store
 from gateway.audit.services import record_event
+from gateway.audit.sinks import sinks
 
 log = logging.getLogger(__name__)
 
@@ -229,7 +230,9 @@ class Loader:
         faults = list(reading.faults)
         for chunk in reading.chunks:
             faults += chunk.faults
-            for seq, why in store(reading.writer, chunk.entries):
+            refused = store(reading.writer, chunk.entries)
+            self._tell(reading.writer, chunk, {seq for seq, _ in refused})
+            for seq, why in refused:
                 number = chunk.segment.number
                 reading.progress.files[number].faulty = True
                 text = f"record {seq}: {why}"
@@ -246,6 +249,15 @@ class Loader:
             self._report(reading.writer, fault)
         if reading.dead:
             self._end(reading)
+
+    def _tell(self, writer: str, chunk: Chunk, refused: set[int]) -> None:
+        if not sinks:
+            return
+        stored = chunk.entries
+        if refused:
+            stored = [entry for entry in stored if entry.seq not in refused]
+        for sink in sinks:
+            sink.loaded(writer, stored)
 
     def _advance(self, writer: str, number: int, file: _File) -> None:
         """Note how far a segment is read. One statement but for the first time."""
@@ -294,6 +306,8 @@ class Loader:
     def _end(self, reading: _Reading) -> None:
         """The process is gone: what it left open stays unknown, and that is written down."""
         closed = reading.progress.closed
+        for sink in sinks:
+            sink.died(reading.writer)
         table = connection.ops.quote_name(RequestRecord._meta.db_table)
         with connection.cursor() as cursor:
             cursor.execute(

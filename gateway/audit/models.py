@@ -286,6 +286,16 @@ class RequestRecord(AppendOnly):
         return self.outcome.unrestored if self.outcome else 0
 
     @property
+    def reserved_nano(self) -> int:
+        """What was reserved of each budget, in 10^-9 USD."""
+        return self.decision_record.reserved_nano if self.decision_record else 0
+
+    @property
+    def leased(self) -> list[list[str]]:
+        """[budget, subject, window] of each budget it was reserved from."""
+        return self.decision_record.leased if self.decision_record else []
+
+    @property
     def cached_tokens(self) -> int:
         """Of the prompt's tokens, those that the vendor had in its cache."""
         return self.outcome.cached_tokens if self.outcome else 0

@@ -50,6 +50,9 @@ class DecisionRecord(msgspec.Struct, frozen=True, kw_only=True, tag_field="t", t
     masked: int = 0
     suspended_rules: list[str] = []  # matched, and out of effect by an exception or an approval
     shadow: ShadowRecord | None = None
+    # What was reserved of budgets, in 10^-9 USD; charged if the process dies before the outcome.
+    reserved_nano: int = 0
+    leased: list[list[str]] = []  # [budget, subject, window] of each budget it was reserved from
 
 
 class OutcomeRecord(msgspec.Struct, frozen=True, kw_only=True, tag_field="t", tag="outcome"):

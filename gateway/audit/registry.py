@@ -85,6 +85,11 @@ class EventType(StrEnum):
     LINK_CREATED = "link.created"
     LINK_REVOKED = "link.revoked"
     LINK_OPENED = "link.opened"
+    BUDGET_CHANGED = "budget.changed"
+    BUDGET_REMOVED = "budget.removed"
+    BUDGET_REACHED = "budget.reached"
+    LIMIT_CHANGED = "limit.changed"
+    PRICE_CHANGED = "price.changed"
     AUDIT_EXPORTED = "audit.exported"
     AUDIT_SEARCHED = "audit.searched"
     AUDIT_PRUNED = "audit.pruned"
@@ -293,6 +298,20 @@ EVENTS: dict[EventType, EventSpec] = {
     ),
     EventType.LINK_REVOKED: _spec("A link to a conversation opens it no more.", "link"),
     EventType.LINK_OPENED: _spec("A person came to a conversation by a link.", "link"),
+    EventType.BUDGET_CHANGED: _spec(
+        "A budget was made or changed.",
+        *("name", "scope", "amount_usd", "period", "hard", "at_end", "before_usd"),
+    ),
+    EventType.BUDGET_REMOVED: _spec("A budget was taken away.", "name", "amount_usd"),
+    EventType.BUDGET_REACHED: _spec(
+        "A part of a budget is spent; once for each part in a period.",
+        *("name", "subject", "window", "percent", "spent_usd", "amount_usd"),
+    ),
+    EventType.LIMIT_CHANGED: _spec(
+        "What a project, key or deployment may take was limited, or freed.",
+        *("name", "requests_per_minute", "tokens_per_minute", "concurrency"),
+    ),
+    EventType.PRICE_CHANGED: _spec("What a deployment costs was said anew.", "name", "terms"),
     EventType.AUDIT_EXPORTED: _spec(
         "Audit records were exported.", "format", "kind", "since", "until", "project"
     ),

@@ -6,8 +6,10 @@ switch that stops what leaves on_prem are looked at again.
 
 import re
 
+from gateway.inference.contracts import Refusal
 from gateway.inference.exchange import Decided, Header, Inbound, Reply
 from gateway.inference.relay import Relay
+from gateway.inference.spending import ask_of
 from gateway.inference.surroundings import Surroundings
 from gateway.inference.trace import Trace
 from gateway.protocol.answers import (
@@ -22,7 +24,7 @@ from gateway.protocol.errors import (
     RateLimited,
     UpstreamRefused,
 )
-from gateway.protocol.forwarding import body_for
+from gateway.protocol.forwarding import body_for, limit_output
 from gateway.protocol.json_tree import encode
 from gateway.protocol.requests import PATHS
 from gateway.protocol.restoring import AnswerRestorer
@@ -32,6 +34,8 @@ from policies.engine.permit import Candidate
 
 MAX_ANSWER_BYTES = 64 * 1024 * 1024  # embeddings of a large batch come to some tens of megabytes
 MAX_ERROR_BYTES = 256 * 1024
+# Of the vendor's, or of ours.
+_AT_ITS_LIMIT = frozenset({"http_429", "limit_reached"})
 _SECONDS = re.compile("[0-9]{1,6}")
 # Statuses with which the upstream speaks about the request itself; another one would say the same.
 _ABOUT_THE_REQUEST = frozenset({400, 413, 415, 422})
@@ -90,10 +94,32 @@ class Attempts:
                 raise PermitExpired(tried)
             tried |= {candidate.deployment}
             try:
+                await self._enter(candidate.deployment)
                 return await self._try(candidate)
             except _NextPlease as failure:
                 failures.append(failure)
+                self._leave()
         raise _all_failed(failures)
+
+    async def _enter(self, name: str) -> None:
+        """Keep to the deployment's own limits. One that is at them is passed over, like one that
+        failed; it is not held against it."""
+        limits = self._decided.snapshot.limits
+        if name not in limits.deployments:
+            return
+        ask = ask_of(self._inbound, self._decided)
+        ask.deployment = name
+        entered = self._gateway.budget.reserve(ask) or await self._gateway.budget.renew(ask)
+        if isinstance(entered, Refusal):
+            wait = entered.retry_after_s
+            raise _NextPlease("limit_reached", retry_after="" if wait is None else str(wait))
+        self._trace.at_deployment = entered
+
+    def _leave(self) -> None:
+        """It did not serve: what it was asked is one request of its limits, and no tokens."""
+        entered, self._trace.at_deployment = self._trace.at_deployment, None
+        if entered is not None:
+            entered.settle(tokens=0, cost_nano=0)
 
     async def _try(self, candidate: Candidate) -> Reply:
         gateway, name = self._gateway, candidate.deployment
@@ -151,6 +177,14 @@ class Attempts:
             model=destination.upstream_model,
             ask_usage=request.stream and not request.include_usage,
         )
+        reserved = self._trace.reservation
+        if reserved is not None and reserved.output_limit is not None:
+            limit_output(
+                tree,
+                endpoint=request.endpoint,
+                limit=reserved.output_limit,
+                base_url=destination.base_url,
+            )
         body = encode(tree)
         answer = await provider.send(
             Call(
@@ -252,7 +286,7 @@ async def _refusal(answer: Answer) -> Exception:
 def _all_failed(failures: list[_NextPlease]) -> GatewayError:
     waits = [int(f.retry_after) for f in failures if _SECONDS.fullmatch(f.retry_after)]
     headers = {"retry-after": str(min(waits))} if waits else None
-    if failures and all(failure.code == "http_429" for failure in failures):
+    if failures and all(failure.code in _AT_ITS_LIMIT for failure in failures):
         return RateLimited(
             "Every model server that may receive this request is at its rate limit.",
             headers=headers,

@@ -4,12 +4,13 @@ INVARIANT: nothing here does I/O per request except the journal's one write and 
 must be renewed.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from gateway.audit.records import DecisionRecord, OutcomeRecord, Record
 from gateway.inference.kept import Kept
+from gateway.inference.limits import NO_LIMITS, Ask, BudgetState, Limits, Spender
 from gateway.inference.prices import Price
 from gateway.protocol.restores import Restores
 from gateway.providers.calls import Destination
@@ -93,6 +94,7 @@ class Snapshot:
     egress_stopped: bool = False
     # By deployment name. One that is missing has no known price.
     prices: Mapping[str, Price] = field(default_factory=dict)
+    limits: Limits = NO_LIMITS
 
 
 class SnapshotUnavailable(Exception):
@@ -153,17 +155,36 @@ class Contents(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refusal:
-    """A limit said no. `code` is `rate_limited` or `budget_exceeded`."""
+    """A limit said no. `code` is `rate_limited` or `budget_exceeded`.
+
+    `stay_on_prem`: what stays on our machines need not be refused for it.
+    """
 
     code: str
     message: str
     retry_after_s: int | None = None
+    stay_on_prem: bool = False
 
 
 class Reservation(Protocol):
     """What was reserved for one request. Settled or released exactly once."""
 
-    def settle(self, *, prompt_tokens: int | None, completion_tokens: int | None) -> None:
+    @property
+    def output_limit(self) -> int | None:
+        """How many tokens an answer may have at most; None: the budget does not care."""
+        ...
+
+    @property
+    def reserved_nano(self) -> int:
+        """What was reserved of each budget, in 10^-9 USD."""
+        ...
+
+    @property
+    def leased(self) -> Sequence[list[str]]:
+        """[budget, subject, window] of each budget it was reserved from."""
+        ...
+
+    def settle(self, *, tokens: int, cost_nano: int) -> None:
         """Replace the estimate by what was used. No I/O."""
         ...
 
@@ -173,17 +194,17 @@ class Reservation(Protocol):
 
 
 class BudgetGate(Protocol):
-    """Leases on requests, tokens and money."""
+    """Leases on requests, tokens, concurrency and money."""
 
-    def reserve(
-        self, principal: Principal, *, estimated_tokens: int
-    ) -> "Reservation | Refusal | None":
-        """Reserve from the local lease without I/O. None: the lease is used up, call `renew`."""
+    def state(self, principal: Spender, limits: Limits) -> BudgetState:
+        """How the principal's budgets stand, as far as this process knows. No I/O."""
         ...
 
-    async def renew(
-        self, principal: Principal, *, estimated_tokens: int
-    ) -> "Reservation | Refusal":
-        """Renew the lease from the shared store, then reserve. A store that cannot be reached
+    def reserve(self, ask: Ask) -> "Reservation | Refusal | None":
+        """Reserve from local leases without I/O. None: one is used up, call `renew`."""
+        ...
+
+    async def renew(self, ask: Ask) -> "Reservation | Refusal":
+        """Renew leases from the shared store, then reserve. A store that cannot be reached
         refuses: an exhausted lease is never overrun."""
         ...

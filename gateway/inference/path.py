@@ -20,6 +20,7 @@ from gateway.inference.attempts import Attempts, PermitExpired, attempts_header
 from gateway.inference.contracts import (
     ProjectView,
     Refusal,
+    Reservation,
     Snapshot,
 )
 from gateway.inference.exchange import Decided, Header, Inbound, Reply
@@ -29,6 +30,12 @@ from gateway.inference.masking import RequestMasking
 from gateway.inference.refusals import denied, limited, not_found
 from gateway.inference.rejected import rejected_record
 from gateway.inference.shadow import Remembering, decide_in_shadow
+from gateway.inference.spending import (
+    BUDGET_EXHAUSTED,
+    ask_of,
+    kept_from_spending,
+    may_stay_on_prem,
+)
 from gateway.inference.surroundings import Surroundings, on_prem_only_reason
 from gateway.inference.trace import (
     CLIENT_CLOSED,
@@ -87,8 +94,12 @@ class Gateway(Surroundings):
         decided: Decided | None = None
         try:
             decided = self.decide(inbound, decision_id=trace.decision_id)
+            reserved = await self._reserve(inbound, decided)
+            if may_stay_on_prem(reserved, decided):
+                decided = self.decide(inbound, decision_id=trace.decision_id, spent=True)
+                reserved = await self._reserve(inbound, decided)
             headers += decision_headers(decided.permit)
-            await self._admit(inbound, decided, trace)
+            await self._admit(inbound, decided, trace, reserved)
             reply = await Attempts(self, inbound, decided, trace, headers).run(skip=tried)
             reply.passes_on = decided.labelled.passes_on
             return reply  # noqa: TRY300 -- `else` would put the refusals before the answer
@@ -112,23 +123,50 @@ class Gateway(Surroundings):
             self.finish(trace, status=CLIENT_CLOSED, error="interrupted")
             raise
 
-    def decide(self, inbound: Inbound, *, decision_id: str) -> Decided:
+    def decide(self, inbound: Inbound, *, decision_id: str, spent: bool = False) -> Decided:
         """Read, label and decide; nothing is written and nothing sent. CPU only.
 
-        Raises GatewayError. A denial is not an error here: look at the permit.
+        `spent`: a budget has nothing left for what leaves on_prem. Raises GatewayError. A denial
+        is not an error here: look at the permit.
         """
         snapshot, age_s = self.fresh_snapshot()
+        budget = self.budget.state(inbound.principal, snapshot.limits)
+        reason = on_prem_only_reason(snapshot, age_s)
+        if not reason and (spent or budget.on_prem_only):
+            reason = BUDGET_EXHAUSTED
         return decide_on(
             snapshot,
             inbound,
             decision_id=decision_id,
             now=self.now(),
-            on_prem_only=on_prem_only_reason(snapshot, age_s),
+            on_prem_only=reason,
+            budget="exhausted" if spent else budget.word,
         )
 
-    async def _admit(self, inbound: Inbound, decided: Decided, trace: Trace) -> None:
-        """Refuse, reserve and journal. Returns only when bytes may be sent."""
+    async def _reserve(self, inbound: Inbound, decided: Decided) -> Reservation | Refusal | None:
+        """What an allowed request needs of its limits; None where nothing will be sent anyway."""
+        if not decided.permit.allowed:
+            return None
+        ask = ask_of(inbound, decided)
+        return self.budget.reserve(ask) or await self.budget.renew(ask)
+
+    async def _admit(
+        self,
+        inbound: Inbound,
+        decided: Decided,
+        trace: Trace,
+        reserved: Reservation | Refusal | None,
+    ) -> None:
+        """Refuse, or journal what was reserved. Returns only when bytes may be sent."""
         permit = decided.permit
+        if isinstance(reserved, Refusal):
+            self._record(inbound, decided, trace, decision="refused", reason=reserved.code)
+            raise limited(reserved)
+        trace.reservation = reserved
+        without_money = kept_from_spending(decided) if not permit.allowed else None
+        if without_money is not None:
+            self._record(inbound, decided, trace, decision="refused", reason=without_money.recorded)
+            raise without_money
         if permit.outcome is Outcome.UNKNOWN_ALIAS:
             self._record(
                 inbound, decided, trace, decision="unknown_alias", reason="model_not_found"
@@ -137,17 +175,6 @@ class Gateway(Surroundings):
         if not permit.allowed:
             self._record(inbound, decided, trace, decision="denied", reason="policy_denied")
             raise denied(decided)
-        reserved = self.budget.reserve(
-            inbound.principal, estimated_tokens=_estimate(inbound, decided.request)
-        )
-        if reserved is None:
-            reserved = await self.budget.renew(
-                inbound.principal, estimated_tokens=_estimate(inbound, decided.request)
-            )
-        if isinstance(reserved, Refusal):
-            self._record(inbound, decided, trace, decision="refused", reason=reserved.code)
-            raise limited(reserved)
-        trace.reservation = reserved
         self._record(inbound, decided, trace, decision="allowed")
         await self._commit(permit, trace)
 
@@ -201,6 +228,7 @@ class Gateway(Surroundings):
                 decision=decision,
                 reason=reason,
                 shadow=decided.shadow,
+                reservation=trace.reservation,
             )
         )
         if decided.view.keeps_content:
@@ -214,6 +242,7 @@ def decide_on(
     decision_id: str,
     now: datetime,
     on_prem_only: str,
+    budget: str = "ok",
 ) -> Decided:
     """Read, label and decide one request against one snapshot. Raises GatewayError."""
     principal = inbound.principal
@@ -236,6 +265,7 @@ def decide_on(
         decision_id=decision_id,
         now=now,
         on_prem_only=on_prem_only,
+        budget=budget,
     )
     masking = None
     if labelled.data_classes and view.masking_keys:
@@ -290,6 +320,7 @@ def _facts(  # noqa: PLR0913 -- facts have that many sources
     decision_id: str,
     now: datetime,
     on_prem_only: str,
+    budget: str,
 ) -> RequestFacts:
     principal = inbound.principal
     digest = hashlib.sha256(inbound.body).hexdigest()
@@ -310,6 +341,7 @@ def _facts(  # noqa: PLR0913 -- facts have that many sources
         modalities=request.modalities,
         tools=request.tools,
         reach_out=request.reach_out,
+        budget=budget,
         on_prem_only_because=on_prem_only,
         suspended=NOTHING_SUSPENDED
         if suspensions is None
@@ -321,11 +353,6 @@ def _facts(  # noqa: PLR0913 -- facts have that many sources
             groups=principal.groups,
         ),
     )
-
-
-def _estimate(inbound: Inbound, request: RelayRequest) -> int:
-    # Four bytes a token is the usual rule of thumb for English; the lease is settled afterwards.
-    return len(inbound.body) // 4 + (request.output_limit or 0)
 
 
 def decision_headers(permit: Permit) -> list[Header]:

@@ -41,6 +41,7 @@ class Trace:
         "_finished",
         "_journal",
         "_started_s",
+        "at_deployment",
         "attempts",
         "bytes_out",
         "decision",
@@ -67,6 +68,8 @@ class Trace:
         self.decision: DecisionRecord | None = None  # once the journal has it
         self._finished = False
         self.decision_id = decision_id
+        # What is reserved of the limits of the deployment that is being asked.
+        self.at_deployment: Reservation | None = None
         self.attempts: list[list[str]] = []
         self.bytes_out = 0
         self.deployment = ""
@@ -111,15 +114,8 @@ class Trace:
         if self._finished:
             return None
         self._finished = True
-        if self.reservation is not None:
-            if self.attempts:
-                self.reservation.settle(
-                    prompt_tokens=self.usage.prompt_tokens,
-                    completion_tokens=self.usage.completion_tokens,
-                )
-            else:
-                self.reservation.release()
         self.receipt = receipt = self._receipt(duration_s=now_s - self._started_s)
+        self._settle(receipt)
         if self.decision is None:
             return None
         record = OutcomeRecord(
@@ -153,6 +149,20 @@ class Trace:
                 "outcome of %s could not be written to the journal", self.decision_id
             )
         return record
+
+    def _settle(self, receipt: Receipt | None) -> None:
+        """End what was reserved: by what was used, or as if nothing had been asked."""
+        tokens, nano = 0, 0
+        if receipt is not None:
+            tokens = receipt.prompt_tokens + receipt.completion_tokens
+            nano = receipt.cost_nano or 0
+        for reserved in (self.reservation, self.at_deployment):
+            if reserved is None:
+                continue
+            if self.attempts:
+                reserved.settle(tokens=tokens, cost_nano=nano)
+            else:
+                reserved.release()
 
     def _receipt(self, *, duration_s: float) -> Receipt | None:
         """What was used and what it cost; None when nobody answered."""
@@ -198,6 +208,7 @@ def decision_record(  # noqa: PLR0913 -- a record has that many sources
     decision: str,
     reason: str = "",
     shadow: ShadowDecision | None = None,
+    reservation: Reservation | None = None,
 ) -> DecisionRecord:
     """The content-free record of a decision."""
     return DecisionRecord(
@@ -230,6 +241,8 @@ def decision_record(  # noqa: PLR0913 -- a record has that many sources
         masked=permit.candidates[0].masked if permit.candidates else 0,
         suspended_rules=rule_names(permit.suspended),
         shadow=None if shadow is None else _in_shadow(shadow),
+        reserved_nano=reservation.reserved_nano if reservation is not None else 0,
+        leased=list(reservation.leased) if reservation is not None else [],
     )
 
 

@@ -5,6 +5,7 @@ an instruction to somebody's proxy (`api_base`, `fallbacks`, `headers`) or a per
 (`user`, `metadata`). The label covers every field, sent or not.
 """
 
+import re
 from typing import Any
 
 from policies.engine.facts import Endpoint, Zone
@@ -58,3 +59,28 @@ def body_for(
             {**options, "include_usage": True} if options else {"include_usage": True}
         )
     return body
+
+
+_LIMITS = ("max_completion_tokens", "max_tokens")
+# OpenAI's newer models refuse the older name; many others know no other.
+_NEW_NAME_AT = re.compile(r"^https?://([^/]*\.)?(openai\.com|openai\.azure\.com)[:/]")
+
+
+def limit_output(body: dict[str, Any], *, endpoint: Endpoint, limit: int, base_url: str) -> None:
+    """Let an answer have at most `limit` tokens, in `body`; a lower limit of the caller's stays.
+
+    What is no whole number is replaced: a server might read it as a larger one.
+    """
+    if endpoint is Endpoint.EMBEDDINGS:
+        return
+    stated = False
+    for name in _LIMITS:
+        if body.get(name) is None:
+            body.pop(name, None)
+            continue
+        stated = True
+        if type(body[name]) is not int or not 0 <= body[name] <= limit:
+            body[name] = limit
+    if not stated:
+        new = endpoint is Endpoint.CHAT_COMPLETIONS and _NEW_NAME_AT.match(base_url)
+        body["max_completion_tokens" if new else "max_tokens"] = limit

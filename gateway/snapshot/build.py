@@ -19,8 +19,10 @@ from gateway.deployments.addresses import clean_base_url
 from gateway.deployments.credentials import CredentialUnreadable, decrypt
 from gateway.deployments.models import Deployment
 from gateway.inference.contracts import Analyser, Snapshot
+from gateway.inference.limits import NO_LIMITS
 from gateway.providers.calls import Destination
 from gateway.snapshot.keys import live_keys
+from gateway.snapshot.limits import read_limits
 from gateway.snapshot.projects import MakeAnalyser, Projects
 from gateway.usage.prices import prices_of
 from policies.classification.analyser import Analyser as Recognizers
@@ -46,6 +48,7 @@ class Builder:
 
     def __init__(self, *, make_analyser: MakeAnalyser = analyser_for) -> None:
         self._projects = Projects(make_analyser)
+        self._limits = NO_LIMITS
         self._destinations: Mapping[str, Destination] = {}
 
     def build(self) -> Snapshot:
@@ -55,6 +58,7 @@ class Builder:
             snapshot = self._read(version, timezone.now())
             if control_version() == version:
                 self._destinations = snapshot.destinations
+                self._limits = snapshot.limits
                 return snapshot
         raise KeepsChanging(f"the control plane changed during {_ATTEMPTS} readings")
 
@@ -68,6 +72,7 @@ class Builder:
             projects=self._projects.build(deployments),
             destinations=self._read_destinations(deployments),
             prices=prices_of(deployments),
+            limits=read_limits(self._limits),
             egress_stopped=organisation is not None and organisation.egress_stopped,
         )
 

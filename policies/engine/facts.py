@@ -98,5 +98,5 @@ class RequestFacts:
     tools: frozenset[str] = frozenset()  # "function", "web_search", "mcp", …
     reach_out: frozenset[str] = frozenset()  # "remote_image", "web_search", "mcp", …
     budget: str = "ok"  # "ok", "warned", "exhausted"
-    on_prem_only_because: str = ""  # "egress_stopped", "snapshot_stale", or empty
+    on_prem_only_because: str = ""  # "egress_stopped", "snapshot_stale", "budget_exhausted"
     suspended: frozenset[str] = frozenset()

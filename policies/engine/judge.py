@@ -301,6 +301,9 @@ def _stopped(target: Target, because: str) -> Dropped:
     if because == "snapshot_stale":
         reason = DropReason.SNAPSHOT_STALE
         detail = "The configuration could not be confirmed lately, so only on_prem is used."
+    elif because == "budget_exhausted":
+        reason = DropReason.BUDGET_EXHAUSTED
+        detail = "A budget is used up, so only on_prem is used."
     else:
         reason = DropReason.EGRESS_STOPPED
         detail = "Everything that leaves on_prem is stopped at the moment."

@@ -34,6 +34,7 @@ class DropReason(StrEnum):
     REACHES_OUT = "reaches_out"
     EGRESS_STOPPED = "egress_stopped"
     SNAPSHOT_STALE = "snapshot_stale"
+    BUDGET_EXHAUSTED = "budget_exhausted"
 
 
 class MaskMode(StrEnum):

@@ -21,6 +21,7 @@ SERVICES = (
     "gateway/batches/services.py",
     "gateway/batches/failures.py",
     "gateway/audit/retention.py",
+    "gateway/usage/services",
     "policies/services",
 )
 WRITES = frozenset(

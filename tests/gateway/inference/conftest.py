@@ -1,6 +1,6 @@
 """A wired path in process: real journal, real HTTP client, real upstreams; only time is ours."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_network
@@ -22,6 +22,7 @@ from gateway.inference.contracts import (
     SnapshotUnavailable,
 )
 from gateway.inference.exchange import Inbound, Reply
+from gateway.inference.limits import ALL_WELL, Ask, BudgetState, Limits, Spender
 from gateway.inference.path import Gateway
 from gateway.providers.calls import Destination
 from gateway.providers.openai_compatible import OpenAICompatible
@@ -66,11 +67,15 @@ class Snapshots:
 class Counted:
     """A reservation that remembers how it ended."""
 
-    def __init__(self) -> None:
-        self.ended: list[str] = []
+    reserved_nano = 0
+    leased: Sequence[list[str]] = ()
 
-    def settle(self, *, prompt_tokens: int | None, completion_tokens: int | None) -> None:
-        self.ended.append(f"settled {prompt_tokens} {completion_tokens}")
+    def __init__(self, output_limit: int | None = None) -> None:
+        self.ended: list[str] = []
+        self.output_limit = output_limit
+
+    def settle(self, *, tokens: int, cost_nano: int) -> None:
+        self.ended.append(f"settled {tokens} {cost_nano}")
 
     def release(self) -> None:
         self.ended.append("released")
@@ -85,22 +90,28 @@ class Gate:
     renewing: Callable[[], None] | None = None
     reservations: list[Counted] = field(default_factory=list)
 
-    def reserve(
-        self, principal: Principal, *, estimated_tokens: int
-    ) -> Reservation | Refusal | None:
-        del principal, estimated_tokens
+    output_limit: int | None = None
+    told: BudgetState = ALL_WELL
+    asks: list[Ask] = field(default_factory=list)
+
+    def state(self, principal: Spender, limits: Limits) -> BudgetState:
+        del principal, limits
+        return self.told
+
+    def reserve(self, ask: Ask) -> Reservation | Refusal | None:
+        self.asks.append(ask)
         if self.exhausted:
             return None
         if self.refusal:
             return self.refusal
-        self.reservations.append(Counted())
+        self.reservations.append(Counted(self.output_limit))
         return self.reservations[-1]
 
-    async def renew(self, principal: Principal, *, estimated_tokens: int) -> Reservation | Refusal:
+    async def renew(self, ask: Ask) -> Reservation | Refusal:
         if self.renewing:
             self.renewing()
         self.exhausted = False
-        granted = self.reserve(principal, estimated_tokens=estimated_tokens)
+        granted = self.reserve(ask)
         assert granted is not None
         return granted
 

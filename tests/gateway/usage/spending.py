@@ -14,7 +14,8 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
 
 from gateway.inference.contracts import Principal, Refusal
-from gateway.usage.leases import LeaseGate
+from gateway.inference.limits import NO_LIMITS, Ask
+from gateway.usage.gate import LeaseGate
 
 
 async def spend(url: str, principal: Principal, *, tasks: int, requests: int) -> dict[str, object]:
@@ -25,19 +26,17 @@ async def spend(url: str, principal: Principal, *, tasks: int, requests: int) ->
     async def ask() -> None:
         nonlocal refused
         for _ in range(requests):
-            answer = gate.reserve(principal, estimated_tokens=1)
-            if answer is None:
-                answer = await gate.renew(principal, estimated_tokens=1)
+            wish = Ask(principal=principal, limits=NO_LIMITS, tokens=1)
+            answer = gate.reserve(wish) or await gate.renew(wish)
             if isinstance(answer, Refusal):
                 refused += 1
             else:
                 granted[getattr(answer, "window")] += 1  # noqa: B009 - not in the protocol
-                answer.settle(prompt_tokens=1, completion_tokens=1)
+                answer.settle(tokens=2, cost_nano=0)
             await asyncio.sleep(0)
 
     await asyncio.gather(*(ask() for _ in range(tasks)))
-    held = {lease.window: lease.left for lease in gate._leases.values()}
-    return {"granted": granted, "refused": refused, "held": held}
+    return {"granted": granted, "refused": refused, "held": gate.minutes.held()}
 
 
 def main() -> None:

@@ -13,7 +13,8 @@ import pytest
 from redis.asyncio import Redis
 
 from gateway.inference.contracts import Principal, Refusal, Reservation
-from gateway.usage.leases import UNLIMITED, LeaseGate
+from gateway.inference.limits import NO_LIMITS, Ask
+from gateway.usage.gate import UNLIMITED, LeaseGate
 from gateway.usage.store_server import StoreServer, running_store, stop
 
 # Longer than any test, so that none of them sees a window end unless it wants to.
@@ -29,9 +30,16 @@ def principal(*, per_minute: int | None, key: str = "") -> Principal:
     )
 
 
+def wish(who: Principal) -> Ask:
+    return Ask(principal=who, limits=NO_LIMITS, tokens=1)
+
+
+def reserve(gate: LeaseGate, who: Principal) -> Reservation | Refusal | None:
+    return gate.reserve(wish(who))
+
+
 async def ask(gate: LeaseGate, who: Principal) -> Reservation | Refusal:
-    answer = gate.reserve(who, estimated_tokens=1)
-    return answer if answer is not None else await gate.renew(who, estimated_tokens=1)
+    return reserve(gate, who) or await gate.renew(wish(who))
 
 
 async def ask_many(gate: LeaseGate, who: Principal, count: int) -> int:
@@ -92,9 +100,9 @@ def test_a_key_without_a_limit_needs_no_store(short_path: Path) -> None:
     async def run() -> None:
         gate = LeaseGate(f"unix://{short_path}/nobody.sock")
         who = principal(per_minute=None)
-        assert gate.reserve(who, estimated_tokens=1) is UNLIMITED
-        assert await gate.renew(who, estimated_tokens=1) is UNLIMITED
-        UNLIMITED.settle(prompt_tokens=None, completion_tokens=None)
+        assert reserve(gate, who) is UNLIMITED
+        assert await gate.renew(wish(who)) is UNLIMITED
+        UNLIMITED.settle(tokens=0, cost_nano=0)
         UNLIMITED.release()
         await gate.aclose()
 
@@ -111,13 +119,13 @@ def test_a_limit_of_nothing_refuses(store: StoreServer) -> None:
 def test_most_requests_ask_no_store(store: StoreServer) -> None:
     async def body(gate: LeaseGate) -> None:
         who = principal(per_minute=2000)
-        assert gate.reserve(who, estimated_tokens=1) is None  # no lease yet
+        assert reserve(gate, who) is None  # no lease yet
         await ask(gate, who)
         awaited = 0
         for _ in range(1500):
-            if gate.reserve(who, estimated_tokens=1) is None:
+            if reserve(gate, who) is None:
                 awaited += 1
-                await gate.renew(who, estimated_tokens=1)
+                await gate.renew(wish(who))
             await asyncio.sleep(0)
         async with Redis.from_url(store.url) as client:
             taken = int(await client.hget(f"sluice:lease:{{requests:{who.key_id}}}", "taken") or 0)
@@ -151,7 +159,7 @@ def test_what_was_not_sent_may_be_used_again_once(store: StoreServer) -> None:
         assert not isinstance(second, Refusal)
         first.release()
         first.release()
-        second.settle(prompt_tokens=1, completion_tokens=1)
+        second.settle(tokens=1, cost_nano=0)
         second.release()
         assert await ask_many(gate, who, 5) == 1
 
@@ -249,7 +257,7 @@ def spend_lease(gate: LeaseGate, who: Principal) -> int:
     """Use up what is held without asking the store; how much that was."""
     count = 0
     while True:
-        answer = gate.reserve(who, estimated_tokens=1)
+        answer = reserve(gate, who)
         if answer is None or isinstance(answer, Refusal):
             return count
         count += 1

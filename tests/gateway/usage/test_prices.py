@@ -64,6 +64,7 @@ def test_a_vendor_is_known_by_its_address_or_its_name() -> None:
     assert by_option.cache_write == Decimal("3.75")
 
 
+@pytest.mark.django_db
 def test_a_vendor_nobody_knows_has_no_price() -> None:
     unknown = deployment(base_url="https://vendor.example/v1")
     assert shipped_price(unknown) is None

@@ -1,0 +1,1 @@
+"""Usage, budgets, limits and prices for pages, the admin API and the configuration file."""
