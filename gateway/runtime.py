@@ -63,7 +63,7 @@ class Runtime:
         self._leases = LeaseGate(
             settings.REDIS_URL, holder=self._journal.writer.id, ledger=DatabaseLedger()
         )
-        self._leases.start()
+        await self._leases.start()
         if settings.AUDIT_STRICT:
             self._commits = StrictCommits(self._journal.writer.id)
         self._telemetry = Telemetry(tally, egress_stopped=self._egress_stopped)

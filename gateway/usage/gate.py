@@ -44,6 +44,8 @@ DEFAULT_OUTPUT_TOKENS: Final = 8192
 LEAST_OUTPUT_TOKENS: Final = 256
 _EXHAUSTED_FOR_S: Final = 1.0
 _GREET_EVERY_S: Final = 1.0
+_ESTABLISHED_WITHIN_S: Final = 3.0
+_ASKED_AGAIN_AFTER_S: Final = 0.2
 _KEPT_AFTER_WINDOW_S: Final = 3 * 86_400
 _SLOT_KEPT_S: Final = 86_400
 _MAX_REMEMBERED: Final = 10_000
@@ -190,8 +192,11 @@ class LeaseGate(BudgetGate):
         self._upkeep: asyncio.Task[None] | None = None
         self._healing: set[asyncio.Task[None]] = set()
 
-    def start(self) -> None:
-        """Begin to greet the store and to give back what lies idle. Called in the event loop."""
+    async def start(self) -> None:
+        """Greet the store, and go on greeting it and giving back what lies idle. A store that is
+        gone does not stop the start."""
+        with suppress(StoreUnreachable):
+            await self._greet()
         self._upkeep = asyncio.get_running_loop().create_task(self._keep_up())
 
     @override
@@ -466,18 +471,24 @@ class LeaseGate(BudgetGate):
             await self.holdings.fetch(of.holding, short.amount, lambda: self._establish(of))
 
     async def _establish(self, money: _Money) -> bool:
+        """Whether the store knows now what was spent. Waits a little for processes that are just
+        beginning, or have not noticed yet that the store forgot."""
         if self._ledger is None:
             return False
-        try:
-            return await self._ledger.establish(
-                self._store,
-                money.holding.held,
-                rule=money.rule,
-                subject=money.subject,
-                window=money.window,
-            )
-        except StoreUnreachable:
-            return False
+        until = self._clock() + _ESTABLISHED_WITHIN_S
+        while True:
+            with suppress(StoreUnreachable):
+                if await self._ledger.establish(
+                    self._store,
+                    money.holding.held,
+                    rule=money.rule,
+                    subject=money.subject,
+                    window=money.window,
+                ):
+                    return True
+            if self._clock() >= until:
+                return False
+            await asyncio.sleep(_ASKED_AGAIN_AFTER_S)
 
     def _heal(self, holding: Holding, money: _Money | None) -> None:
         """Look, in the background, for what dead processes hold of what ran out."""
