@@ -1,0 +1,1 @@
+"""`manage.py doctor`: is everything right, and if not, what to do."""
