@@ -67,17 +67,8 @@ def now() -> tuple[float, float]:
     return time.perf_counter(), time.process_time()
 
 
-def measure(var: Path, requests: int) -> None:
-    """Append, load and verify under `var`."""
-    prepared = [records(number) for number in range(requests)]
-    journal = FileJournal(var / "journal")
-    began = now()
-    for decision, outcome in prepared:
-        journal.append(decision)
-        journal.append(outcome)
-    report("append, a record", began, 2 * requests)
-    journal.close()
-
+def set_up(var: Path, *, migrate: bool = True) -> None:
+    """Django with the audit alone, on SQLite under `var`."""
     import django  # noqa: PLC0415
     from django.conf import settings  # noqa: PLC0415
 
@@ -92,17 +83,34 @@ def measure(var: Path, requests: int) -> None:
                 },
             }
         },
+        VAR_DIR=var,
+        JOURNAL_DIR=var / "journal",
         INSTALLED_APPS=["gateway.audit"],
         USE_TZ=True,
         DEFAULT_AUTO_FIELD="django.db.models.BigAutoField",
     )
     django.setup()
-    from django.core.management import call_command  # noqa: PLC0415
+    if migrate:
+        from django.core.management import call_command  # noqa: PLC0415
 
+        call_command("migrate", verbosity=0)
+
+
+def measure(var: Path, requests: int) -> None:
+    """Append, load and verify under `var`."""
+    prepared = [records(number) for number in range(requests)]
+    journal = FileJournal(var / "journal")
+    began = now()
+    for decision, outcome in prepared:
+        journal.append(decision)
+        journal.append(outcome)
+    report("append, a record", began, 2 * requests)
+    journal.close()
+
+    set_up(var)
     from gateway.audit.loader import Loader  # noqa: PLC0415
     from gateway.audit.verify import verify  # noqa: PLC0415
 
-    call_command("migrate", verbosity=0)
     loader = Loader(var / "journal")
     if not loader.lease.acquire():
         raise SystemExit("the lease is taken")
