@@ -71,7 +71,7 @@ let composer = null;
 let lens = null;
 let messages = null;
 let sending = false;
-let typedAt = 0;
+let typedAt = -Infinity;
 
 const ready = () => {
   if (!composer) return;

@@ -60,7 +60,9 @@ export class Picker {
   }
 
   #close(name) {
+    // A label's click comes twice: as itself, and as its radio's.
     const once = this.#once;
+    this.#once = null;
     this.#sheet.hidePopover();
     once?.(name);
   }
