@@ -87,11 +87,6 @@ class Decided:
     shadow: ShadowDecision | None = None  # None: the project has no policy in shadow
     masking: RequestMasking | None = None
 
-    @property
-    def masking_available(self) -> bool:
-        """Whether the project could mask, as `decide` was told."""
-        return bool(self.view.masking_keys)
-
     def outgoing(self, candidate: Candidate) -> Outgoing:
         """What the candidate is sent: the only way to a tree for whoever sends.
 

@@ -22,7 +22,6 @@ def ways_out(decided: Decided) -> list[Suggestion]:
     for suggestion in suggestions(
         decided.view.policy,
         decided.facts,
-        masking_available=False,
         masker=decided.masking,
         parts=removable_parts(decided),
     ):
