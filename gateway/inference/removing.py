@@ -10,7 +10,6 @@ from typing import Any
 from gateway.inference.exchange import Decided
 from gateway.inference.label import UNREAD, label_request
 from gateway.inference.masking import RequestMasking
-from gateway.protocol.errors import InvalidRequest
 from gateway.protocol.media import attachments
 from gateway.protocol.requests import RelayRequest, read_tree
 from policies.engine.suggest import NO_PARTS, Parts, Reduced
@@ -26,7 +25,7 @@ def removable_parts(decided: Decided) -> Parts:
         gone = {found[place] for place in places}
         try:
             return _reduced(decided, _without(decided.request, gone))
-        except InvalidRequest:
+        except Exception:  # noqa: BLE001 -- a recognizer that fails costs a hint, not the refusal
             return None
 
     return Parts(tuple(f"attachment {number}" for number in range(1, len(found) + 1)), without)

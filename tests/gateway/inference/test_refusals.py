@@ -1,11 +1,15 @@
 """A refusal names the smallest change, and that change is enough when it is made."""
 
+from dataclasses import replace
 from typing import Any
 
 import msgspec
 import pytest
+from typing_extensions import override
 
 from gateway.protocol.errors import PolicyDenied
+from policies.classification.analyser import Analyser
+from policies.classification.findings import Analysis
 from tests.gateway.inference.conftest import House
 from tests.gateway.inference.scenario import play
 from tests.gateway.providers.fault_server import FaultServer
@@ -60,6 +64,31 @@ def test_removing_and_masking_are_combined(house: House) -> None:
         assert way["action"] == "remove attachment 1, and mask 2 e-mail addresses"
         assert way["changes"] == ["remove", "mask"]
         assert way["deployment"] == "claude"
+
+    play(house, scenario, {}, KEYS)
+
+
+class FailsAtTheSecond(Analyser):
+    """Scans once; then its recognizers fail."""
+
+    scans = 0
+
+    @override
+    def analyse(self, texts: list[str]) -> Analysis:
+        type(self).scans += 1
+        if self.scans > 1:
+            raise RuntimeError("a recognizer failed")
+        return super().analyse(texts)
+
+
+def test_a_scan_that_fails_while_a_way_is_looked_for_costs_the_hint_alone(house: House) -> None:
+    async def scenario(house: House, onprem: FaultServer, cloud: FaultServer) -> None:
+        assert house.snapshots.snapshot is not None
+        view = house.snapshots.snapshot.projects["lab"]
+        house.change(projects={"lab": replace(view, analyser=FailsAtTheSecond())})
+        error = await refused(house, message("look", IMAGE))
+        assert {way["change"] for way in error["suggestions"]} == {"alias"}
+        assert FailsAtTheSecond.scans > 1
 
     play(house, scenario, {}, KEYS)
 
