@@ -2,7 +2,9 @@
 
 from datetime import timedelta
 
+from celery import signals
 from django.utils import timezone
+from kombu.exceptions import OperationalError
 
 from gateway.batches.claims import ClaimLost
 from gateway.batches.finalizing import finalize
@@ -15,6 +17,7 @@ from gateway.batches.worker import worker_loop
 from gateway.celery import app
 
 ROWS_KEPT = timedelta(days=30)
+SWEEP = "batches.sweep"
 
 
 @app.task(name=ADVANCE)
@@ -34,7 +37,7 @@ def advance(batch_id: str) -> None:
         return  # cancelled meanwhile, or another process is at it: the sweep sees what is left
 
 
-@app.task(name="batches.sweep")
+@app.task(name=SWEEP)
 def sweep() -> None:
     """End batches whose window is over, and wake whatever nobody works on. Idempotent."""
     now = timezone.now()
@@ -58,3 +61,14 @@ def forget_rows() -> None:
 
 def _status(batch_id: str) -> str | None:
     return Batch.objects.filter(pk=batch_id).values_list("status", flat=True).first()
+
+
+def _look_at_once(**_: object) -> None:
+    """A worker that starts takes up what one before it left, without waiting for the next look."""
+    try:
+        app.send_task(SWEEP, retry=False)
+    except OperationalError:
+        return  # the periodic one comes in seconds
+
+
+signals.worker_ready.connect(_look_at_once)

@@ -293,6 +293,8 @@ class FaultServer:
         done, pending = await asyncio.wait({gone, released}, return_when=asyncio.FIRST_COMPLETED)
         for task in pending:
             task.cancel()
+        if pending:
+            await asyncio.wait(pending)  # or the next request is read while this one still reads
         if gone in done:
             gone.exception()  # a reset is how some clients leave; it is no defect
             self.client_gone.set()
