@@ -21,8 +21,13 @@ class _Lane:
     limit: float
     in_flight: int = 0
     growing_fast: bool = True
+    held: bool = False
     cooled_at_s: float = 0.0
     waiting: deque["asyncio.Future[None]"] = field(default_factory=deque)
+
+    @property
+    def free(self) -> bool:
+        return not self.held and self.in_flight < int(self.limit)
 
 
 class Pace:
@@ -51,7 +56,7 @@ class Pace:
         """Wait for a slot. False: none came free in time, or as many wait already as would be let
         in at once: then there is room for rows that go elsewhere. True: `leave` on every path."""
         lane = self._lane(deployment)
-        if lane.in_flight < int(lane.limit) and not lane.waiting:
+        if lane.free and not lane.waiting:
             lane.in_flight += 1
             return True
         if len(lane.waiting) >= max(int(lane.limit), LEAST_WAITING):
@@ -96,6 +101,29 @@ class Pace:
             lane.cooled_at_s = now_s
             lane.limit = max(lane.limit / 2, self._least)
 
+    def hold(self, deployment: str) -> None:
+        """Others wait there: let nothing in until `let_go`, and half as much then."""
+        lane = self._lane(deployment)
+        if not lane.held:
+            lane.held = True
+            lane.growing_fast = False
+            lane.limit = max(lane.limit / 2, self._least)
+
+    def let_go(self, deployment: str) -> None:
+        """Nobody waits there any more. Harmless for one that is not held."""
+        lane = self._lane(deployment)
+        if lane.held:
+            lane.held = False
+            self._let_in(lane)
+
+    def busy(self) -> list[str]:
+        """The deployments that rows are with, or wait for, or that are held."""
+        return [
+            name
+            for name, lane in self._lanes.items()
+            if lane.in_flight or lane.waiting or lane.held
+        ]
+
     def _lane(self, deployment: str) -> _Lane:
         lane = self._lanes.get(deployment)
         if lane is None:
@@ -103,6 +131,6 @@ class Pace:
         return lane
 
     def _let_in(self, lane: _Lane) -> None:
-        while lane.waiting and lane.in_flight < int(lane.limit):
+        while lane.waiting and lane.free:
             lane.in_flight += 1
             lane.waiting.popleft().set_result(None)

@@ -21,6 +21,7 @@ from gateway import runtime
 from gateway.batches.drive import Drive
 from gateway.batches.liveness import Presence
 from gateway.batches.pace import Pace
+from gateway.batches.queues import QueueWatch
 
 log = logging.getLogger(__name__)
 
@@ -106,8 +107,11 @@ class WorkerLoop:
         self._desk = DatabaseThread()
         await runtime.start(role="worker")
         try:
+            watch = asyncio.create_task(QueueWatch(runtime.gateway(), self._pace).run())
+            watch.add_done_callback(_ended_early)
             self._started.set_result(asyncio.get_running_loop())
             await self._stopping.wait()
+            watch.cancel()
         finally:
             for drive in self._drives.values():
                 drive.cancel()
@@ -135,6 +139,11 @@ class WorkerLoop:
         if not task.cancelled() and (error := task.exception()) is not None:
             # The sweep begins it again. The exception's text may quote content.
             log.error("batch %s stopped: %s", batch_id, type(error).__name__, exc_info=error)
+
+
+def _ended_early(task: "asyncio.Task[None]") -> None:
+    if not task.cancelled() and (error := task.exception()) is not None:
+        log.error("nobody looks at the servers' queues any more: %s", type(error).__name__)
 
 
 _starting = threading.Lock()

@@ -14,6 +14,7 @@ from gateway.providers.dialects import BODIES, answer_in, body_in, is_ollama_clo
 from gateway.providers.http_client import HttpClient
 from gateway.providers.ollama import Whereabouts
 from gateway.providers.permit_check import Clock, check_permit, utc_now
+from gateway.providers.queues import waiting_at
 from gateway.providers.request_head import header_line, request_line
 from gateway.providers.targets import Target, target_of
 from policies.engine.facts import Zone
@@ -97,6 +98,16 @@ class OpenAICompatible:
             return answer
         model = call.destination.upstream_model
         return await answer_in(dialect, answer, stream=call.stream, model=model)
+
+    async def waiting(self, destination: Destination) -> int | None:
+        """How many requests wait at an on-prem server; None: it does not say, or is none. Raises
+        ProviderError."""
+        if destination.zone is not Zone.ON_PREM:
+            return None
+        prepared = self._prepare(destination)
+        return await waiting_at(
+            self._client, destination, prepared.target, prepared.prefix, prepared.fixed
+        )
 
     async def aclose(self) -> None:
         """Close every connection."""
