@@ -37,6 +37,7 @@ bench: $(VENV)/.dev  ## CPU per request beside nginx and LiteLLM's proxy
 	$(BIN)/python -m bench.run
 	$(BIN)/python -m bench.decide
 	$(BIN)/python -m bench.masking
+	$(BIN)/python -m bench.batches
 
 upgrade: $(VENV)/.run  ## back up, migrate, verify
 	$(BIN)/python -m gateway.supervisor.upgrade

@@ -56,6 +56,11 @@ def _family(pid: int) -> list[tuple[int, _Stat]]:
     return [(member, every[member]) for member in family]
 
 
+def family_pids(pid: int) -> list[int]:
+    """The process and its living descendants."""
+    return [member for member, _ in _family(pid)]
+
+
 def cpu_seconds(pid: int) -> float:
     """CPU seconds used so far by `pid`, its living descendants and those they waited for."""
     return sum(

@@ -2,7 +2,7 @@
 
 `python -m bench.prepare_sluice CONFIG REQUESTS_PER_MINUTE`, with SLUICE_VAR and PORT set. Prints
 one line of JSON: the key's text, and the command lines by which the supervisor starts the web
-process, the loader and the store, so that the bench measures exactly those.
+process, the worker, the loader and the store, so that the bench measures exactly those.
 """
 
 import json
@@ -22,7 +22,7 @@ from django.core.management import call_command  # noqa: E402
 from gateway.accounts.acting import System  # noqa: E402
 from gateway.accounts.models import Project  # noqa: E402
 from gateway.accounts.services import create_api_key, create_service_account  # noqa: E402
-from gateway.supervisor.__main__ import web_command  # noqa: E402
+from gateway.supervisor.__main__ import web_command, worker_command  # noqa: E402
 from gateway.usage.store_server import store_command  # noqa: E402
 from policies.services.configuration import Authority, ConfigFile, apply  # noqa: E402
 
@@ -46,6 +46,7 @@ def main() -> None:
     said = {
         "key": made.text,
         "web": web_command(),
+        "worker": worker_command(),
         "loader": [sys.executable, "manage.py", "audit", "load"],
         "store": store_command(settings.VALKEY_SOCKET, settings.VAR_DIR),
     }

@@ -30,10 +30,12 @@ async def start_sluice(
     *,
     configuration: Callable[[int], str] = sluice_config.usual,
     web_prefix: Sequence[str] = (),
+    worker: bool = False,
 ) -> Running:
     """A fresh installation in `folder`/var, one web process, the loader and the store.
 
     `configuration` makes its `sluice.yaml` from the upstream's port.
+    `worker` starts the Celery worker, too.
     `web_prefix` goes before the web process's own words (all of them, its Python included).
     """
     var = folder / "var"
@@ -62,6 +64,8 @@ async def start_sluice(
         running.children["web"] = web = child("web", [*web_prefix, *prepared.web])
         running.children |= {"loader": loader, "store": store}
         running.cold_start_s = await first_answer(web, running.target, began=began, timeout_s=60)
+        if worker:
+            running.children["worker"] = child("worker", prepared.worker)
     except BaseException:
         running.stop()
         raise
@@ -74,6 +78,7 @@ class _Prepared(msgspec.Struct):
 
     key: str
     web: list[str]
+    worker: list[str]
     loader: list[str]
     store: list[str]
 

@@ -2,7 +2,8 @@
 
 One process, raw asyncio and httptools, no framework: it answers `POST /v1/chat/completions` with
 a fixed answer that repeats the request's tag, whole or streamed (model `bench-10ms`: 10 ms
-before each chunk, any other: none), and `GET /stats` with counts since the start. It binds to
+before each chunk, `bench-100ms`: 100 ms an answer and 32 at once, any other: none), and
+`GET /stats` with counts since the start. It binds to
 loopback only, keeps connections open, and judges nothing.
 """
 
@@ -10,6 +11,8 @@ import asyncio
 import functools
 import itertools
 import sys
+from collections import deque
+from collections.abc import Callable
 from typing import cast
 
 import httptools
@@ -17,7 +20,7 @@ import msgspec
 import uvloop
 from typing_extensions import override
 
-from bench.wire import CHAT_PATH, SLOW_MODEL, TAG_LENGTH, WORDS, Request
+from bench.wire import BATCH_MODEL, CHAT_PATH, SLOW_MODEL, TAG_LENGTH, WORDS, Request
 
 _HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: %s\r\n%s\r\n\r\n"
 _STREAM_HEAD = _HEAD % (b"text/event-stream; charset=utf-8", b"transfer-encoding: chunked")
@@ -34,6 +37,8 @@ _CHUNK = (
 _DELTA = '[{"index":0,"delta":{"content":"%s"},"logprobs":null,"finish_reason":%s}]'
 _USAGE = ',"usage":{"prompt_tokens":120,"completion_tokens":16,"total_tokens":136}'
 SLOW_CHUNK_S = 0.010
+BATCH_ANSWER_S = 0.100
+BATCH_AT_ONCE = 32
 
 _decoder = msgspec.json.Decoder(Request)
 
@@ -45,6 +50,37 @@ class Stats(msgspec.Struct):
     streams: int = 0
     chunks: int = 0
     cut_streams: int = 0  # the client left before the end
+    first_s: float = 0.0  # when the first and the last slow answer left (loop time)
+    last_s: float = 0.0
+    slow: int = 0  # how many of them did
+
+
+class _Counter:
+    """Where slow answers are made: 32 at once, the others in the order they came."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, stats: Stats) -> None:
+        self._loop = loop
+        self._stats = stats
+        self._busy = 0
+        self._waiting: deque[Callable[[], None]] = deque()
+
+    def take(self, answer: Callable[[], None]) -> None:
+        """Call `answer` 100 ms after its turn has come."""
+        if self._busy >= BATCH_AT_ONCE:
+            self._waiting.append(answer)
+            return
+        self._busy += 1
+        self._loop.call_later(BATCH_ANSWER_S, self._done, answer)
+
+    def _done(self, answer: Callable[[], None]) -> None:
+        stats = self._stats
+        stats.last_s = self._loop.time()
+        stats.first_s = stats.first_s or stats.last_s
+        stats.slow += 1
+        self._busy -= 1
+        answer()
+        if self._waiting:
+            self.take(self._waiting.popleft())
 
 
 def _framed(event: str) -> bytes:
@@ -108,9 +144,10 @@ class _Stream:
 
 
 class _Connection(asyncio.Protocol):
-    def __init__(self, loop: asyncio.AbstractEventLoop, stats: Stats) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, stats: Stats, counter: _Counter) -> None:
         self.loop = loop
         self.stats = stats
+        self._counter = counter
         self.paused = False
         self._stream: _Stream | None = None
         self._transport: asyncio.WriteTransport | None = None
@@ -183,8 +220,12 @@ class _Connection(asyncio.Protocol):
             self.stats.streams += 1
             self._stream = _Stream(self, request, tag)
             self._stream.start()
+            return
+        body = (_ANSWER % (request.model, tag)).encode()
+        if request.model == BATCH_MODEL:
+            self._counter.take(functools.partial(self._write_whole, body))
         else:
-            self._write_whole((_ANSWER % (request.model, tag)).encode())
+            self._write_whole(body)
 
     def _write_whole(self, body: bytes) -> None:
         self.write(_HEAD % (b"application/json", b"content-length: %d" % len(body)) + body)
@@ -198,8 +239,9 @@ async def serve(port: int) -> None:
     """Answer on 127.0.0.1:`port` until killed."""
     loop = asyncio.get_running_loop()
     stats = Stats()
+    counter = _Counter(loop, stats)
     server = await loop.create_server(
-        lambda: _Connection(loop, stats), "127.0.0.1", port, backlog=1024
+        lambda: _Connection(loop, stats, counter), "127.0.0.1", port, backlog=1024
     )
     await server.serve_forever()
 

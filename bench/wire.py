@@ -14,6 +14,7 @@ import msgspec
 TAG_LENGTH = 10
 MODEL = "bench"  # every chunk at once
 SLOW_MODEL = "bench-10ms"  # 10 ms before each chunk
+BATCH_MODEL = "bench-100ms"  # 100 ms an answer, 32 at once; the others wait their turn
 CHAT_PATH = "/v1/chat/completions"
 # Streamed one a chunk, in turn: LiteLLM breaks off a stream that repeats one chunk too often.
 WORDS = ("rivers ", "rise ", "in ", "hills ", "and ", "meet ", "the ", "sea ")
