@@ -63,11 +63,9 @@ def _come_back(left: "QuerySet[BatchRow]", now: datetime) -> None:
     )
 
 
-def reclaim(batch_id: str, *, by: str, now: datetime) -> None:
-    """Take back rows that somebody else leased and whose lease has ended. In a transaction."""
-    stray = BatchRow.objects.filter(
-        batch_id=batch_id, state=RowState.LEASED, lease_until__lte=now
-    ).exclude(driver=by)
+def reclaim(batch_id: str, *, now: datetime) -> None:
+    """Take back rows whose lease has ended: nobody knows of them any more. In a transaction."""
+    stray = BatchRow.objects.filter(batch_id=batch_id, state=RowState.LEASED, lease_until__lte=now)
     _come_back(stray, now)
 
 

@@ -208,17 +208,15 @@ class Drive:
         try:
             texts = await self._desk(opened.texts, leased)
             principal = opened.creator.now(self._gateway.fresh_snapshot()[0])
+            if principal is None and not await self._desk(opened.creator.is_alive):
+                self._stop("invalid_api_key", _MAY_NOT)
         except Unreadable:
             self._stop("unreadable_file", "The input file cannot be read.")
             return None
-        except FailClosed:
+        except (FailClosed, DatabaseError, OSError):
             return None
-        if principal is None:
-            # A key that is new is not in every snapshot yet.
-            if not await self._desk(opened.creator.is_alive):
-                self._stop("invalid_api_key", _MAY_NOT)
-            return None
-        return principal, texts
+        # A key that is new is not in every snapshot yet.
+        return None if principal is None else (principal, texts)
 
     def _stop(self, reason: str, message: str) -> None:
         self._stopped = self._stopped or (reason, message)
@@ -277,7 +275,9 @@ class Drive:
             await self._desk(stop_batch, self._batch_id, reason=reason, message=message)
 
     async def _keep(self, opened: _Opened) -> None:
-        status = await self._desk(rows.keep, self._batch_id, by=self._by, now=timezone.now())
+        held = [attempt.row.id for attempt in self._tasks.values()]
+        held += [each.row.id for each in self._settled]
+        status = await self._desk(rows.keep, self._batch_id, held, by=self._by, now=timezone.now())
         if status is not Status.IN_PROGRESS:
             self._leasing = False
             self._give_up_waiting()

@@ -4,7 +4,7 @@ INVARIANT: a row is settled by a conditional update that names the attempt, and 
 in the same transaction. So whatever dies or comes twice, each row counts once and has one result.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -86,17 +86,18 @@ def lease(batch_id: str, *, by: str, limit: int, now: datetime) -> list[Leased]:
     return rows
 
 
-def keep(batch_id: str, *, by: str, now: datetime) -> Status:
-    """Prolong the claim and the leases of all rows under way. The batch's status now.
+def keep(batch_id: str, row_ids: Collection[int], *, by: str, now: datetime) -> Status:
+    """Prolong the claim and the leases of the rows under way; take back those whose lease has
+    ended, whoever had it. The batch's status now.
 
     Raises ClaimLost.
     """
     with transaction.atomic():
         renew(batch_id, by=by, statuses=STOPPING, now=now)
-        BatchRow.objects.filter(batch_id=batch_id, state=RowState.LEASED, driver=by).update(
+        BatchRow.objects.filter(pk__in=row_ids, state=RowState.LEASED, driver=by).update(
             lease_until=now + CLAIM_TIME
         )
-        reclaim(batch_id, by=by, now=now)
+        reclaim(batch_id, now=now)
         return Status(Batch.objects.values_list("status", flat=True).get(pk=batch_id))
 
 

@@ -39,11 +39,11 @@ def test_a_claim_holds_while_it_is_renewed_and_its_process_lives(
     assert claim(batch.pk, by=by, statuses=rows.RUNNING, now=now)
     other = office.claim_name()
     assert not claim(batch.pk, by=other, statuses=rows.RUNNING, now=now)
-    rows.keep(batch.pk, by=by, now=now + CLAIM_TIME / 2)
+    rows.keep(batch.pk, [], by=by, now=now + CLAIM_TIME / 2)
     assert not claim(batch.pk, by=other, statuses=rows.RUNNING, now=now + CLAIM_TIME)
     assert claim(batch.pk, by=other, statuses=rows.RUNNING, now=now + 2 * CLAIM_TIME)
     with pytest.raises(ClaimLost):
-        rows.keep(batch.pk, by=by, now=now)
+        rows.keep(batch.pk, [], by=by, now=now)
     with pytest.raises(ClaimLost):
         rows.lease(batch.pk, by=by, limit=1, now=now)
 
@@ -84,7 +84,7 @@ def test_a_row_whose_lease_ended_with_somebody_else_comes_back(
     by, taken = leased(office, batch)
     now = timezone.now()
     batch.rows.filter(pk=taken[0].id).update(driver="elsewhere/1", lease_until=now)
-    rows.keep(batch.pk, by=by, now=now)
+    rows.keep(batch.pk, [], by=by, now=now)
     states = {each.pk: each.state for each in batch.rows.all()}
     assert states[taken[0].id] == RowState.PENDING
     assert states[taken[1].id] == RowState.LEASED
