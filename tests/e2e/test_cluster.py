@@ -8,7 +8,7 @@ from pathlib import Path
 import openai
 import pytest
 
-from tests.e2e.batch_rows import begin, chat_row, jsonl
+from tests.e2e.batches.rows import begin, chat_row, jsonl
 from tests.e2e.conftest import CONFIG
 from tests.support.cluster import Cluster
 from tests.support.servers import PostgresServer, RedisServer

@@ -12,7 +12,7 @@ import openai
 import pytest
 
 from tests.conftest import require
-from tests.e2e.batch_rows import begin, chat_row, jsonl
+from tests.e2e.batches.rows import begin, chat_row, jsonl
 from tests.e2e.conftest import CONFIG
 from tests.support import servers
 from tests.support.cluster import Cluster
