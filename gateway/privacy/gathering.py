@@ -23,6 +23,8 @@ from gateway.audit.pages import in_pages
 from gateway.audit.registry import EventType
 from gateway.audit.services import record_event
 from gateway.batches.models import Batch
+from gateway.chat.models import Author, Message
+from gateway.chat.sealing import Seal
 from gateway.content.keys import Erased, Sealer
 from gateway.content.models import KeptContent
 from gateway.content.services import open_content
@@ -70,6 +72,7 @@ def _fill(archive: zipfile.ZipFile, who: Identity) -> dict[str, int]:
             ("events", _events(who)),
             ("kept_content", _contents(who)),
             ("batches", _batches(who)),
+            ("messages", _messages(who.user)),
         )
     }
     counts["files"] = _files(archive, who)
@@ -141,6 +144,27 @@ def _contents(who: Identity) -> Iterator[dict[str, Any]]:
             "at": row.at,
             "request": exchange.request.decode(errors="replace"),
             "answer": exchange.answer.decode(errors="replace"),
+        }
+
+
+def _messages(user: User) -> Iterator[dict[str, Any]]:
+    """Their conversations whole, and their own words in those of others."""
+    own = Message.objects.filter(conversation__owner=user)
+    elsewhere = Message.objects.filter(author=user, role=Author.PERSON)
+    rows = (own | elsewhere).select_related("conversation__project").order_by("conversation", "pk")
+    seals: dict[str, Seal] = {}
+    for row in rows.distinct().iterator():
+        conversation = row.conversation
+        seal = seals.get(conversation.pk) or Seal(conversation)
+        seals[conversation.pk] = seal
+        theirs = conversation.owner_id == user.pk  # another one's title is not theirs
+        yield {
+            "conversation": conversation.pk,
+            "title": seal.open(conversation.sealed_title, "title") if theirs else "",
+            "project": conversation.project.slug,
+            "role": row.role,
+            "at": row.created_at,
+            "text": seal.open(row.sealed_text, "text"),
         }
 
 

@@ -43,6 +43,10 @@ from gateway.audit.services import record_event
 from gateway.audit.verify import verify
 from gateway.batches.models import Batch
 from gateway.batches.services import Wanted, create_batch
+from gateway.chat.conversations import Wanted as Draft
+from gateway.chat.conversations import create_conversation
+from gateway.chat.models import Author, Message
+from gateway.chat.sealing import Seal
 from gateway.content.keeper import store
 from gateway.content.models import KeptContent
 from gateway.content.services import keep_content
@@ -110,6 +114,7 @@ def house(var: Path) -> Iterator[House]:
         ask(made, number, actor)
     loader.load()
     upload_and_batch(made)
+    chat(made)
     RuleException.objects.create(
         project=project,
         name="ward-3",
@@ -156,6 +161,16 @@ def upload_and_batch(house: House) -> None:
     create_batch(
         principal,
         Wanted(input_file_id=row.pk, endpoint="/v1/chat/completions", metadata={"for": NAME}),
+    )
+
+
+def chat(house: House) -> None:
+    conversation = create_conversation(house.user, house.project, Draft(model="auto", title=NAME))
+    Message.objects.create(
+        conversation=conversation,
+        role=Author.PERSON,
+        author=house.user,
+        sealed_text=Seal(conversation).close(f"Call me {NAME}", "text"),
     )
 
 
@@ -228,6 +243,7 @@ def test_others_keep_what_is_theirs(house: House) -> None:
     assert Membership.objects.filter(user=house.other).exists()
     assert not StoredFile.objects.exists()
     assert not Batch.objects.exists()
+    assert not Message.objects.exists()
 
 
 @pytest.mark.parametrize("kind", list(HoldSubject))
@@ -306,6 +322,8 @@ def test_a_person_gets_everything_that_is_theirs(house: House, var: Path) -> Non
     assert {name: counts[name] for name in wanted} == wanted
     assert EMAIL in texts["account.jsonl"]
     assert f"Hello, {NAME}" in texts["kept_content.jsonl"]
+    [message] = texts["messages.jsonl"].splitlines()
+    assert (json.loads(message)["title"], json.loads(message)["text"]) == (NAME, f"Call me {NAME}")
     [uploaded] = [text for name, text in texts.items() if name.startswith("files/")]
     assert NAME in uploaded
     assert f"user:{house.other.pk}" not in "".join(texts.values())
