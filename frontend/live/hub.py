@@ -66,7 +66,9 @@ class Hub:
         room.coming += 1  # so that nobody who leaves meanwhile closes the room
         try:
             if room.position == BEGINNING:
-                room.position = await self._engine.log.position(conversation_id)
+                newest = await self._engine.log.position(conversation_id)
+                if room.position == BEGINNING:  # nobody who came meanwhile has set it
+                    room.position = newest
             self._start()
             await self._engine.log.wake(self._wake_key)
             await room.admit(viewer, position)

@@ -64,6 +64,7 @@ class Writing:
         self._receipt = Receipt()
         self._passes_on: dict[str, object] = {}
         self._more = asyncio.Event()
+        self._over = False
         self._work: asyncio.Task[State] | None = None
         self._stopping: State | None = None
 
@@ -84,9 +85,12 @@ class Writing:
         try:
             state = await self._outcome(self._work)
         finally:
-            pump.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await pump
+            # Not cancelled: whoever swallows that on the way (clients do) would keep it running.
+            self._over = True
+            self._more.set()
+            await asyncio.wait({pump})
+            if not pump.cancelled() and (error := pump.exception()) is not None:
+                log.error("pieces of a reply were not kept: %s", type(error).__name__)
         self._receipt.seconds = round(time.monotonic() - began, 2)
         await self._desk(
             finish,
@@ -166,12 +170,13 @@ class Writing:
     async def _pump(self, seal: Seal) -> None:
         """Keep and tell what is there, ten times a second at most; look whether to stop."""
         looked = time.monotonic()
-        while True:
-            # Not `wait_for`: it may swallow the cancellation that ends this loop.
+        while not self._over:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(LOOK_EVERY_S):
                     await self._more.wait()
             self._more.clear()
+            if self._over:
+                return
             if self._waiting:
                 piece, self._waiting = self._waiting, ""
                 self._pieces += 1
