@@ -15,7 +15,7 @@ def test_an_edited_message_is_a_branch_and_both_stay(opened: Open) -> None:
     message = screens.people.last
     message.hover()
     message.get_by_role("button", name="Edit the message").click()
-    box = screens.page.get_by_label("Edit the message").last
+    box = screens.page.locator("form.edit textarea")
     expect(box).to_have_value(IBAN_TEXT)
     screens.expect_accessible()
     box.fill(CLEAN_TEXT)
