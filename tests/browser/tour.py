@@ -108,7 +108,7 @@ def library(screens: Screens, scheme: str) -> None:
     picture(screens, f"prompts-{scheme}")
     page.get_by_role("link", name="Use it").first.click()
     page.get_by_label("customer").fill("the lock keeper")
-    screens.expect_badge("cloud")
+    screens.expect_badge("on_prem")
     picture(screens, f"prompt-use-{scheme}")
     page.goto("/search/")
     page.get_by_label("Words").press_sequentially("canal")
