@@ -32,7 +32,7 @@ from gateway.files.encrypted import EncryptedReader, Unreadable
 from gateway.files.keys import project_key
 from gateway.files.models import StoredFile
 from gateway.files.services import reading
-from gateway.inference.contracts import Principal
+from gateway.inference.contracts import Principal, Snapshot
 from gateway.inference.path import Gateway
 from gateway.protocol.errors import FailClosed
 from policies.engine.facts import Endpoint
@@ -44,6 +44,8 @@ SPARE_ROWS = 16  # leased before their turn, so that a slot that comes free is f
 KEEP_EVERY_S = 2.0
 LOOK_AGAIN_S = 1.0  # also after a lease whose rows mostly found their deployment's queue full
 DATABASE_PAUSE_S = 1.0
+OTHER_POLICY_S = 2.0
+_OTHER_POLICY = "The policy was changed after this batch was asked for."
 _MAY_NOT = "The key or the person that created the batch may not go on."
 
 P = ParamSpec("P")
@@ -96,6 +98,7 @@ class Drive:
         self._wake = asyncio.Event()
         self._leasing = True
         self._stopped: tuple[str, str] | None = None  # reason and message
+        self._other_policy_since_s: float | None = None
         self._leased = 0  # with the last lease
         self._put_back = 0  # since then, for want of a place
 
@@ -207,7 +210,10 @@ class Drive:
         """As whom to ask, and the rows' texts. None: not at all, or not at the moment."""
         try:
             texts = await self._desk(opened.texts, leased)
-            principal = opened.creator.now(self._gateway.fresh_snapshot()[0])
+            snapshot, _ = self._gateway.fresh_snapshot()
+            if not self._holds(opened.batch, snapshot):
+                return None
+            principal = opened.creator.now(snapshot)
             if principal is None and not await self._desk(opened.creator.is_alive):
                 self._stop("invalid_api_key", _MAY_NOT)
         except Unreadable:
@@ -217,6 +223,20 @@ class Drive:
             return None
         # A key that is new is not in every snapshot yet.
         return None if principal is None else (principal, texts)
+
+    def _holds(self, batch: Batch, snapshot: Snapshot) -> bool:
+        """Whether the policy is the one that the batch may run by. Stops it when that is over."""
+        view = snapshot.projects.get(batch.project.slug)
+        if not batch.revision or (view is not None and view.policy.revision == batch.revision):
+            self._other_policy_since_s = None
+            return True
+        now_s = self._gateway.monotonic()
+        if self._other_policy_since_s is None:
+            # A policy that was published just before the batch began is not in every snapshot yet.
+            self._other_policy_since_s = now_s
+        elif now_s - self._other_policy_since_s >= OTHER_POLICY_S:
+            self._stop("policy_changed", _OTHER_POLICY)
+        return False
 
     def _stop(self, reason: str, message: str) -> None:
         self._stopped = self._stopped or (reason, message)

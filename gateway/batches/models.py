@@ -71,6 +71,9 @@ class Batch(models.Model):
     kind = models.CharField(max_length=20, default="openai")
     actor = models.CharField(max_length=100)  # as audit events write it
     key_id = models.CharField(max_length=40, blank=True, default="")  # empty: a person's session
+    revision = models.CharField(
+        max_length=64, blank=True, default=""
+    )  # of the one policy it runs by
     endpoint = models.CharField(max_length=40)  # the engine's word: chat.completions
     completion_window = models.CharField(max_length=10)
     sealed_metadata = models.BinaryField(null=True)

@@ -45,6 +45,7 @@ class Wanted:
     declared: str = ""
     output_expires_after_s: int | None = None
     kind: str = KIND
+    revision: str = ""  # of the policy that its rows may go under; empty: whichever holds
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +76,7 @@ def create_batch(principal: Principal, wanted: Wanted) -> Batch:
     batch = Batch(
         project=project,
         kind=wanted.kind,
+        revision=wanted.revision,
         actor=principal.actor,
         key_id=principal.key_id,
         endpoint=endpoint.value,

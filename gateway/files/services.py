@@ -185,6 +185,11 @@ def replace(file_id: str, actor: str) -> None:
     transaction.on_commit(lambda: remove(row))
 
 
+def discard_file(row: StoredFile, *, actor: str, reason: str) -> bool:
+    """Delete a file for the part of Sluice that made it. False: it is held, or gone already."""
+    return _delete(row, actor=actor, reason=reason)
+
+
 def hold(row: StoredFile) -> bool:
     """Keep a file from being deleted. False: it is gone. Call it in the holder's transaction."""
     held = StoredFile.objects.filter(pk=row.pk, state=FileState.READY)
