@@ -22,7 +22,7 @@ app.conf.broker_transport_options = {"max_retries": 0, "socket_connect_timeout":
 # Two queues, so that workers may be kept for one of them; one that is not told takes from both in
 # turn.
 app.conf.task_queues = [Queue("default"), Queue("batches")]
-app.conf.task_routes = {"batches.*": {"queue": "batches"}}
+app.conf.task_routes = {"batches.*": {"queue": "batches"}, "sheets.*": {"queue": "batches"}}
 app.conf.beat_schedule = {
     "seal-the-audit": {"task": "audit.seal", "schedule": 60.0},
     "stream-the-audit": {"task": "audit.stream", "schedule": 10.0},
@@ -40,6 +40,7 @@ app.conf.beat_schedule = {
         "schedule": 10.0,
         "options": {"expires": 30},
     },
+    "sweep-sheets": {"task": "sheets.sweep", "schedule": 3.0, "options": {"expires": 30}},
     "sweep-files": {"task": "files.sweep", "schedule": 60.0},
     "sweep-conversations": {"task": "chat.sweep", "schedule": 300.0},
 }

@@ -194,6 +194,8 @@ MAX_BODY_BYTES = _number("SLUICE_MAX_BODY_BYTES", 20 * 1024 * 1024, at_most=1024
 CONFIG_FILE = Path(os.environ["SLUICE_CONFIG"]) if os.environ.get("SLUICE_CONFIG") else None
 # A long chat is sent whole with each message.
 DATA_UPLOAD_MAX_MEMORY_SIZE = MAX_BODY_BYTES
+# Django spools larger bodies to a plain file: what is taken at all stays in memory.
+FILE_UPLOAD_MAX_MEMORY_SIZE = MAX_BODY_BYTES
 # Vendors whose key stands in the environment are proposals, disabled until confirmed.
 VENDOR_KEYS = {
     vendor: credential
@@ -227,6 +229,7 @@ INSTALLED_APPS = [
     "gateway.snapshot",
     "gateway.files",
     "gateway.batches",
+    "gateway.batches.sheets",
     "gateway.operations",
     "gateway.privacy",
     "gateway.chat",

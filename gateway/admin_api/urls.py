@@ -3,6 +3,7 @@
 from django.urls import URLPattern, path
 from drf_spectacular.views import SpectacularJSONAPIView
 
+from gateway.admin_api import sheets
 from gateway.admin_api.policies.urls import urlpatterns as policies
 from gateway.admin_api.recipes import Recipes
 from gateway.admin_api.views import Explain, Me
@@ -13,4 +14,13 @@ urlpatterns: list[URLPattern] = [
     path("policies/recipes", Recipes.as_view(), name="api-recipes"),
     path("schema", SpectacularJSONAPIView.as_view(), name="api-schema"),
     *policies,
+    path("projects/<slug:slug>/sheets", sheets.Sheets.as_view(), name="api-sheets"),
+    path("projects/<slug:slug>/sheets/<str:pk>", sheets.OneSheet.as_view(), name="api-sheet"),
+    *(
+        path(f"projects/<slug:slug>/sheets/<str:pk>/{view.__name__.lower()}", view.as_view())
+        for view in (
+            *(sheets.Setup, sheets.Preview, sheets.Estimate, sheets.Run, sheets.Pause),
+            *(sheets.Cancel, sheets.Retry, sheets.Download),
+        )
+    ),
 ]

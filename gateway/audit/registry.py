@@ -90,6 +90,13 @@ class EventType(StrEnum):
     BUDGET_REACHED = "budget.reached"
     LIMIT_CHANGED = "limit.changed"
     PRICE_CHANGED = "price.changed"
+    SHEET_CREATED = "sheet.created"
+    SHEET_STARTED = "sheet.started"
+    SHEET_PAUSED = "sheet.paused"
+    SHEET_CANCELLED = "sheet.cancelled"
+    SHEET_FINISHED = "sheet.finished"
+    SHEET_DOWNLOADED = "sheet.downloaded"
+    SHEET_DELETED = "sheet.deleted"
     AUDIT_EXPORTED = "audit.exported"
     AUDIT_SEARCHED = "audit.searched"
     AUDIT_PRUNED = "audit.pruned"
@@ -312,6 +319,20 @@ EVENTS: dict[EventType, EventSpec] = {
         *("name", "requests_per_minute", "tokens_per_minute", "concurrency"),
     ),
     EventType.PRICE_CHANGED: _spec("What a deployment costs was said anew.", "name", "terms"),
+    EventType.SHEET_CREATED: _spec("A table was uploaded.", "rows", "columns", "bytes", "declared"),
+    EventType.SHEET_STARTED: _spec(
+        "Rows of a table are sent.", "batch", "run", "rows", "model", "revision"
+    ),
+    EventType.SHEET_PAUSED: _spec("A table's rows are sent no further for now.", "reason"),
+    EventType.SHEET_CANCELLED: _spec("A table's rows are to be sent no further.", "reason"),
+    EventType.SHEET_FINISHED: _spec(
+        "A table's rows came to their end.",
+        *("status", "rows", "completed", "failed", "sensitivity", "categories"),
+    ),
+    EventType.SHEET_DOWNLOADED: _spec(
+        "A table was handed out with its answers.", "format", "rows", "sensitivity", "categories"
+    ),
+    EventType.SHEET_DELETED: _spec("A table was deleted with its answers.", "rows"),
     EventType.AUDIT_EXPORTED: _spec(
         "Audit records were exported.", "format", "kind", "since", "until", "project"
     ),

@@ -22,6 +22,7 @@ DELETED: Final = {
     "chat.ShareLink": "they open nothing any more",
     "chat.LinkGuest": "",
     "chat.Prompt": "shared ones, too",
+    "sheets.Sheet": "and its table and answers",
 }
 # Stays, under an id that leads to nobody.
 PSEUDONYMOUS: Final = {

@@ -28,6 +28,7 @@ from gateway.audit.registry import EventType
 from gateway.audit.retention import held
 from gateway.audit.sealing_models import HoldSubject
 from gateway.batches.services import erase_batches
+from gateway.batches.sheets.services import erase_sheets
 from gateway.chat.erasing import erase_person as erase_chat
 from gateway.content.services import erase_person as erase_content
 from gateway.files.services import erase_files
@@ -59,6 +60,7 @@ def erase(*, by: Acting, user: User) -> Report:
     report = Report(who.actor)
     gone = report.erased
     _close(by, who, gone)
+    gone["sheets"] = erase_sheets(who.actors)
     gone["batches"] = erase_batches(who.actors)
     gone["files"] = erase_files(who.actors)
     gone["chat"] = erase_chat(who.user)

@@ -23,6 +23,8 @@ from gateway.audit.pages import in_pages
 from gateway.audit.registry import EventType
 from gateway.audit.services import record_event
 from gateway.batches.models import Batch
+from gateway.batches.sheets.models import Sheet
+from gateway.batches.sheets.shape import shape
 from gateway.chat.models import Author, Message
 from gateway.chat.sealing import Seal
 from gateway.content.keys import Erased, Sealer
@@ -73,6 +75,7 @@ def _fill(archive: zipfile.ZipFile, who: Identity) -> dict[str, int]:
             ("kept_content", _contents(who)),
             ("batches", _batches(who)),
             ("messages", _messages(who.user)),
+            ("sheets", _sheets(who)),
         )
     }
     counts["files"] = _files(archive, who)
@@ -178,6 +181,12 @@ def _batches(who: Identity) -> Iterator[dict[str, Any]]:
             "input_file": row.input_file_id,
             "output_file": row.output_file_id,
         }
+
+
+def _sheets(who: Identity) -> Iterator[dict[str, Any]]:
+    """Their setup in clear; the tables and answers are among the files."""
+    for row in Sheet.objects.filter(actor__in=who.actors).select_related("project", "batch"):
+        yield shape(row) | {"table_file": row.table_file_id, "answers_file": row.answers_file_id}
 
 
 def _files(archive: zipfile.ZipFile, who: Identity) -> int:

@@ -19,6 +19,8 @@ SERVICES = (
     "gateway/deployments/services",
     "gateway/files/services.py",
     "gateway/batches/services.py",
+    "gateway/batches/sheets/services.py",
+    "gateway/batches/sheets/runs.py",
     "gateway/batches/failures.py",
     "gateway/audit/retention.py",
     "gateway/usage/services",

@@ -1,0 +1,268 @@
+"""`/api/projects/{slug}/sheets`: tables, what is done with their rows, and their answers."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator, Mapping
+from itertools import chain
+from typing import IO, Any
+
+from django.conf import settings
+from django.core.handlers.asgi import ASGIRequest
+from django.db import connection
+from django.http import HttpResponseBase, StreamingHttpResponse
+from rest_framework import serializers
+from rest_framework.parsers import BaseParser, JSONParser
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+from typing_extensions import override
+
+from gateway.accounts.access import NoSuchProject, get_project_for
+from gateway.accounts.models import APIKey, Project, User
+from gateway.accounts.roles import Role
+from gateway.admin_api.views import person_of
+from gateway.batches.sheets import runs, services
+from gateway.batches.sheets.models import Sheet
+from gateway.batches.sheets.preview import preview
+from gateway.batches.sheets.results import download
+from gateway.batches.sheets.shape import shape
+from gateway.batches.sheets.source import of_bytes, of_stored
+from gateway.batches.sheets.writing import MEDIA_TYPES, Format
+from gateway.files.services import get_file, name_of, reading
+from gateway.protocol.errors import InvalidRequest, RequestTooLarge
+from gateway.snapshot.keys import principal_of_member
+
+
+class RawParser(BaseParser):
+    """A table as the whole body, whatever its type says. Kept in memory: nothing plain is written
+    to a disk."""
+
+    media_type = "*/*"
+
+    @override
+    def parse(
+        self,
+        stream: IO[Any],
+        media_type: str | None = None,
+        parser_context: Mapping[str, Any] | None = None,
+    ) -> dict[Any, Any]:
+        """`{"table": bytes}`. Raises RequestTooLarge."""
+        content: bytes = stream.read(settings.MAX_BODY_BYTES + 1)
+        if len(content) > settings.MAX_BODY_BYTES:
+            raise RequestTooLarge(
+                f"A table may be uploaded here up to {settings.MAX_BODY_BYTES} bytes. Store a "
+                "larger one with POST /v1/files and name its file_id."
+            )
+        return {"table": content}
+
+
+class _Stored(serializers.Serializer[Any]):
+    """A table that was stored with `POST /v1/files`."""
+
+    file_id = serializers.CharField(max_length=40)
+    name = serializers.CharField(max_length=255, required=False)
+    declare = serializers.CharField(max_length=500, required=False, default="", allow_blank=True)
+    sheet = serializers.CharField(max_length=100, required=False, default="", allow_blank=True)
+
+
+class _Run(serializers.Serializer[Any]):
+    notify = serializers.BooleanField(required=False, default=False)
+
+
+class _Retry(serializers.Serializer[Any]):
+    codes = serializers.ListField(
+        child=serializers.CharField(max_length=60), required=False, default=list
+    )
+    model = serializers.CharField(max_length=200, required=False, default="", allow_blank=True)
+
+
+class SheetsView(APIView):
+    """What all addresses share: the person, who must use the project, and one of its sheets."""
+
+    def project(self, request: Request, slug: str) -> tuple[User, Project]:
+        """Raises NoSuchProject, PermissionDenied."""
+        user = person_of(request)
+        if isinstance(request.auth, APIKey) and request.auth.project.slug != slug:
+            raise NoSuchProject("No such project.")
+        return user, get_project_for(user, slug, Role.MEMBER)
+
+    def sheet(self, request: Request, slug: str, pk: str) -> tuple[User, Sheet]:
+        """Raises NoSuchProject, PermissionDenied, NotFound."""
+        user, project = self.project(request, slug)
+        return user, services.get_sheet(project, pk)
+
+
+class Sheets(SheetsView):
+    """`GET` lists the project's sheets, `POST` reads a table."""
+
+    parser_classes = (JSONParser, RawParser)
+
+    def get(self, request: Request, slug: str) -> Response:
+        """Newest first: `limit`, `after`."""
+        _, project = self.project(request, slug)
+        limit = _number(request, "limit", default=20, most=100)
+        page = services.list_sheets(
+            project, limit=limit, after=request.query_params.get("after", "")
+        )
+        return Response(
+            {
+                "object": "list",
+                "data": [shape(sheet) for sheet in page.sheets],
+                "has_more": page.has_more,
+            }
+        )
+
+    def post(self, request: Request, slug: str) -> Response:
+        """The body is the table (`name`, `declare` and `sheet` in the query), or JSON that names
+        a `file_id`."""
+        user, project = self.project(request, slug)
+        query = request.query_params
+        content = request.data.get("table") if isinstance(request.data, dict) else None
+        if isinstance(content, bytes):  # no JSON has bytes
+            source = of_bytes(query.get("name", ""), content)
+            made = services.create_sheet(
+                user,
+                project,
+                source,
+                declared=query.get("declare", ""),
+                sheet=query.get("sheet", ""),
+            )
+        else:
+            asked = _Stored(data=request.data)
+            asked.is_valid(raise_exception=True)
+            made = _from_stored(user, project, asked.validated_data)
+        return Response(shape(made), status=201)
+
+
+def _from_stored(user: User, project: Project, given: Mapping[str, Any]) -> Sheet:
+    file = get_file(principal_of_member(user, project), given["file_id"])
+    declared = ", ".join(words for words in (file.declared, given["declare"]) if words)
+    with reading(file) as reader:
+        source = of_stored(given.get("name") or name_of(file), reader)
+        return services.create_sheet(user, project, source, declared=declared, sheet=given["sheet"])
+
+
+class OneSheet(SheetsView):
+    """`GET` one sheet with its counts, `DELETE` it with its files."""
+
+    def get(self, request: Request, slug: str, pk: str) -> Response:
+        """Its state, counts, estimate and failures by reason."""
+        return Response(shape(self.sheet(request, slug, pk)[1]))
+
+    def delete(self, request: Request, slug: str, pk: str) -> Response:
+        """Not while it runs."""
+        services.delete_sheet(*self.sheet(request, slug, pk))
+        return Response(status=204)
+
+
+class Setup(SheetsView):
+    """`PUT`: what is to be done with each row."""
+
+    def put(self, request: Request, slug: str, pk: str) -> Response:
+        """Model, template, system prompt, examples, schema or labels."""
+        user, sheet = self.sheet(request, slug, pk)
+        services.configure(user, sheet, request.data)
+        return Response(shape(sheet))
+
+
+class Preview(SheetsView):
+    """`GET`: some rows as they would be sent."""
+
+    def get(self, request: Request, slug: str, pk: str) -> Response:
+        """`count` rows behind the row `after`, every destination among them."""
+        _, sheet = self.sheet(request, slug, pk)
+        count = _number(request, "count", default=5, most=20)
+        after = _number(request, "after", default=0, most=10**9, least=0)
+        return Response({"object": "list", "data": preview(sheet, count=count, after=after)})
+
+
+class Estimate(SheetsView):
+    """`POST`: decide about all rows without sending any."""
+
+    def post(self, request: Request, slug: str, pk: str) -> Response:
+        """A worker does it; `estimated` of the sheet says how far it is."""
+        user, sheet = self.sheet(request, slug, pk)
+        return Response(shape(services.begin_estimate(user, sheet)), status=202)
+
+
+class Run(SheetsView):
+    """`POST`: send the rows that are left."""
+
+    def post(self, request: Request, slug: str, pk: str) -> Response:
+        """After an estimate, and after a pause."""
+        user, sheet = self.sheet(request, slug, pk)
+        asked = _Run(data=request.data)
+        asked.is_valid(raise_exception=True)
+        return Response(shape(runs.run(user, sheet, notify=asked.validated_data["notify"])))
+
+
+class Pause(SheetsView):
+    """`POST`: take no more rows for now."""
+
+    def post(self, request: Request, slug: str, pk: str) -> Response:
+        """Rows under way are finished."""
+        return Response(shape(runs.pause(*self.sheet(request, slug, pk))))
+
+
+class Cancel(SheetsView):
+    """`POST`: end it."""
+
+    def post(self, request: Request, slug: str, pk: str) -> Response:
+        """Rows that are finished stay."""
+        return Response(shape(runs.cancel(*self.sheet(request, slug, pk))))
+
+
+class Retry(SheetsView):
+    """`POST`: send rows again that failed."""
+
+    def post(self, request: Request, slug: str, pk: str) -> Response:
+        """Those with one of `codes`, or all; `model` for another alias."""
+        user, sheet = self.sheet(request, slug, pk)
+        asked = _Retry(data=request.data)
+        asked.is_valid(raise_exception=True)
+        given = asked.validated_data
+        return Response(shape(runs.retry(user, sheet, codes=given["codes"], model=given["model"])))
+
+
+class Download(SheetsView):
+    """`GET`: the table with its answers."""
+
+    def get(self, request: Request, slug: str, pk: str) -> HttpResponseBase:
+        """`as`: csv, xlsx or jsonl."""
+        user, sheet = self.sheet(request, slug, pk)
+        word = request.query_params.get("as", Format.CSV.value)
+        if word not in {each.value for each in Format}:
+            raise InvalidRequest(f"`as` must be one of {', '.join(Format)}.", param="as")
+        format = Format(word)
+        pieces = download(f"user:{user.pk}", sheet, format)
+        # The first piece now: what cannot be written is an error and not half a file.
+        whole = chain([next(pieces, b"")], pieces)
+        is_async = isinstance(request._request, ASGIRequest)
+        response = StreamingHttpResponse(
+            _in_threads(whole) if is_async else whole, content_type=MEDIA_TYPES[format]
+        )
+        response["Content-Disposition"] = f'attachment; filename="{sheet.pk}.{format}"'
+        response["Cache-Control"] = "no-store"
+        if sheet.sensitivity:
+            response["x-sluice-sensitivity"] = sheet.sensitivity
+            response["x-sluice-categories"] = ", ".join(sheet.categories)
+        return response
+
+
+async def _in_threads(pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
+    def step() -> bytes:
+        try:
+            return next(pieces, b"")
+        finally:
+            connection.close()
+
+    while piece := await asyncio.to_thread(step):
+        yield piece
+
+
+def _number(request: Request, name: str, *, default: int, most: int, least: int = 1) -> int:
+    text = request.query_params.get(name)
+    if text is None:
+        return default
+    if not (text.isascii() and text.isdigit() and len(text) < 12 and least <= int(text) <= most):
+        raise InvalidRequest(f"`{name}` must be from {least} to {most}.", param=name)
+    return int(text)

@@ -1,0 +1,62 @@
+"""An estimate and a sheet in words, for people who live in a shell."""
+
+from collections.abc import Iterator
+from typing import Any
+
+NAMES = {
+    "on_prem": "On-prem",
+    "on_prem_masked": "On-prem, masked",
+    "private_cloud": "Private cloud",
+    "private_cloud_masked": "Private cloud, masked",
+    "cloud": "Cloud",
+    "cloud_masked": "Cloud, masked",
+}
+
+
+def estimate_lines(estimate: dict[str, Any]) -> Iterator[str]:
+    """Where the rows would go and what it would take."""
+    yield f"{estimate['rows']} rows. Nothing has been sent."
+    for each in estimate["destinations"]:
+        name = NAMES.get(each["name"], each["name"])
+        yield f"  {name:<22}{each['rows']:>8}  {each['deployment']}"
+    for each in estimate["held"]:
+        rules = f" ({', '.join(each['rules'])})" if each["rules"] else ""
+        yield f"  {'Blocked':<22}{each['rows']:>8}  {each['code']}{rules}: {each['sentence']}"
+    if estimate["every_row_has"]:
+        found = ", ".join(estimate["every_row_has"])
+        yield f"The prompt itself holds {found}, so every row does."
+    tokens = estimate["tokens"]
+    assumed = " (assumed: set --max-tokens)" if tokens["output_is_assumed"] else ""
+    yield f"Tokens: {tokens['input']} in, up to {tokens['output_most']} out{assumed}."
+    yield f"Cost: {_cost(estimate['cost_usd'])}. Time: {_time(estimate['time_s'])}."
+
+
+def sheet_lines(told: dict[str, Any]) -> Iterator[str]:
+    """One sheet: its state, its counts, and what failed why."""
+    counts = told["counts"]
+    reason = f" ({told['reason']})" if told["reason"] else ""
+    yield f"{told['id']}  {told['name']}  {told['status']}{reason}"
+    yield (
+        f"  {counts['rows']} rows: {counts['completed']} answered, {counts['failed']} failed, "
+        f"{counts['pending']} left, {counts['examples']} examples"
+    )
+    for code, rows in told["failures"].items():
+        yield f"  failed: {rows} {code}"
+    usage = told["usage"]
+    unpriced = f", {usage['unpriced']} answers without a known price" if usage["unpriced"] else ""
+    yield (
+        f"  tokens: {usage['prompt_tokens']} in, {usage['completion_tokens']} out; "
+        f"{usage['cost_usd']} USD{unpriced}"
+    )
+
+
+def _cost(cost: dict[str, str] | None) -> str:
+    if cost is None:
+        return "unknown, because nobody knows the price of a deployment"
+    return f"{cost['least']} to {cost['most']} USD"
+
+
+def _time(time: dict[str, int] | None) -> str:
+    if time is None:
+        return "unknown, because a deployment has not answered anybody yet"
+    return f"{time['least']} to {time['most']} s"
