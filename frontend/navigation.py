@@ -43,6 +43,7 @@ class Entry:
 PROJECT_PAGES: Final = (
     Entry(page="search", route="search", icon="search", word=_("Search")),
     Entry(page="prompts", route="prompts", icon="library", word=_("Prompts"), takes_project=True),
+    Entry(page="batches", route="batches", icon="batch", word=_("Batches"), takes_project=True),
     Entry(
         page="policy", route="project-policy", icon="shield", word=_("Policy"), takes_project=True
     ),

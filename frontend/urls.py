@@ -4,7 +4,7 @@ from django.urls import URLPattern, path
 
 from frontend.audit import views as audit
 from frontend.policies import views as policies
-from frontend.views import chat, conversation_forms, conversations, library, pages
+from frontend.views import batches, chat, conversation_forms, conversations, library, pages
 
 urlpatterns: list[URLPattern] = [
     path("login/", pages.SignIn.as_view(), name="login"),
@@ -34,6 +34,19 @@ urlpatterns: list[URLPattern] = [
     path("c/<str:cid>/links/<int:link>/end", conversation_forms.end_link, name="end-link"),
     path("c/<str:cid>/delete", conversation_forms.delete, name="delete-chat"),
     path("c/<str:cid>/export.<str:format>", conversation_forms.export_file, name="export"),
+    # --- Spreadsheets ---
+    path("p/<slug:slug>/batches/", batches.listed, name="batches"),
+    path("p/<slug:slug>/batches/<str:pk>/", batches.one, name="batch"),
+    path("p/<slug:slug>/batches/<str:pk>/live", batches.live, name="batch-live"),
+    path(
+        "p/<slug:slug>/batches/<str:pk>/answers.<str:word>",
+        batches.downloaded,
+        name="batch-download",
+    ),
+    *(
+        path(f"p/<slug:slug>/batches/<str:pk>/{name}", act, name=f"batch-{name}")
+        for name, act in batches.ACTIONS.items()
+    ),
     # --- What the live chat asks for; its events are dispatched ahead of Django ---
     path("chat/preview", chat.preview, name="chat-preview"),
     path("p/<slug:slug>/messages", chat.start, name="chat-start"),

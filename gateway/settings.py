@@ -196,6 +196,7 @@ CONFIG_FILE = Path(os.environ["SLUICE_CONFIG"]) if os.environ.get("SLUICE_CONFIG
 DATA_UPLOAD_MAX_MEMORY_SIZE = MAX_BODY_BYTES
 # Django spools larger bodies to a plain file: what is taken at all stays in memory.
 FILE_UPLOAD_MAX_MEMORY_SIZE = MAX_BODY_BYTES
+FILE_UPLOAD_HANDLERS = ["django.core.files.uploadhandler.MemoryFileUploadHandler"]
 # Vendors whose key stands in the environment are proposals, disabled until confirmed.
 VENDOR_KEYS = {
     vendor: credential

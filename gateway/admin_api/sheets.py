@@ -1,14 +1,10 @@
 """`/api/projects/{slug}/sheets`: tables, what is done with their rows, and their answers."""
 
-import asyncio
-from collections.abc import AsyncIterator, Iterator, Mapping
-from itertools import chain
+from collections.abc import Mapping
 from typing import IO, Any
 
 from django.conf import settings
-from django.core.handlers.asgi import ASGIRequest
-from django.db import connection
-from django.http import HttpResponseBase, StreamingHttpResponse
+from django.http import HttpResponseBase
 from rest_framework import serializers
 from rest_framework.parsers import BaseParser, JSONParser
 from rest_framework.request import Request
@@ -21,12 +17,11 @@ from gateway.accounts.models import APIKey, Project, User
 from gateway.accounts.roles import Role
 from gateway.admin_api.views import person_of
 from gateway.batches.sheets import runs, services
+from gateway.batches.sheets.delivery import delivered
 from gateway.batches.sheets.models import Sheet
 from gateway.batches.sheets.preview import preview
-from gateway.batches.sheets.results import download
 from gateway.batches.sheets.shape import shape
 from gateway.batches.sheets.source import of_bytes, of_stored
-from gateway.batches.sheets.writing import MEDIA_TYPES, Format
 from gateway.files.services import get_file, name_of, reading
 from gateway.protocol.errors import InvalidRequest, RequestTooLarge
 from gateway.snapshot.keys import principal_of_member
@@ -229,34 +224,7 @@ class Download(SheetsView):
     def get(self, request: Request, slug: str, pk: str) -> HttpResponseBase:
         """`as`: csv, xlsx or jsonl."""
         user, sheet = self.sheet(request, slug, pk)
-        word = request.query_params.get("as", Format.CSV.value)
-        if word not in {each.value for each in Format}:
-            raise InvalidRequest(f"`as` must be one of {', '.join(Format)}.", param="as")
-        format = Format(word)
-        pieces = download(f"user:{user.pk}", sheet, format)
-        # The first piece now: what cannot be written is an error and not half a file.
-        whole = chain([next(pieces, b"")], pieces)
-        is_async = isinstance(request._request, ASGIRequest)
-        response = StreamingHttpResponse(
-            _in_threads(whole) if is_async else whole, content_type=MEDIA_TYPES[format]
-        )
-        response["Content-Disposition"] = f'attachment; filename="{sheet.pk}.{format}"'
-        response["Cache-Control"] = "no-store"
-        if sheet.sensitivity:
-            response["x-sluice-sensitivity"] = sheet.sensitivity
-            response["x-sluice-categories"] = ", ".join(sheet.categories)
-        return response
-
-
-async def _in_threads(pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
-    def step() -> bytes:
-        try:
-            return next(pieces, b"")
-        finally:
-            connection.close()
-
-    while piece := await asyncio.to_thread(step):
-        yield piece
+        return delivered(request._request, user, sheet, request.query_params.get("as", "csv"))
 
 
 def _number(request: Request, name: str, *, default: int, most: int, least: int = 1) -> int:

@@ -6,10 +6,11 @@ may read the table, and for nobody's log.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from time import monotonic
 from typing import Any
 
-from gateway.batches.sheets.cells import Row
+from gateway.batches.sheets.cells import Row, text_of
 from gateway.batches.sheets.estimating import judge_of, prompts_of
 from gateway.batches.sheets.judging import Judge, Judged
 from gateway.batches.sheets.models import Sheet
@@ -19,11 +20,15 @@ from gateway.batches.sheets.tally import USUAL_OUTPUT
 from gateway.inference.exchange import Decided
 from gateway.inference.prices import usd
 from gateway.inference.trace import rule_names
+from gateway.protocol.errors import FailClosed
 from gateway.protocol.walk import places
+from gateway.snapshot.now import snapshot_now
+from policies.engine.facts import Endpoint
 
 MOST_ROWS = 20
 LOOK_AT = 2000
 PATIENCE_S = 3.0
+ROWS_FOR_COLUMNS = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +52,31 @@ def preview(sheet: Sheet, *, count: int = 5, after: int = 0) -> list[dict[str, A
     else:
         seen = _looked_for(sheet, judge, prompts, count=count, after=after)
     return [_told(each, judge, prompts) for each in seen]
+
+
+def columns_found(sheet: Sheet) -> dict[str, list[str]]:
+    """The categories that cells of each column hold, in the first hundred rows; nothing is sent."""
+    columns = open_sheet(sheet).table.columns
+    view = snapshot_now().projects.get(sheet.project.slug)
+    if view is None:
+        return {}
+    texts: list[str] = []
+    with rows_of(sheet) as rows:
+        for _, row in islice(rows, ROWS_FOR_COLUMNS):
+            texts += [text_of(cell) for cell in row]
+    found: dict[str, set[str]] = {}
+    for finding in view.analyser.analyse(texts).findings:
+        found.setdefault(columns[finding.field % len(columns)], set()).add(finding.category)
+    return {name: sorted(categories) for name, categories in found.items()}
+
+
+def models_for(sheet: Sheet) -> list[str]:
+    """The aliases that rows may be sent to, chat before embeddings. Raises FailClosed."""
+    view = snapshot_now().projects.get(sheet.project.slug)
+    if view is None:
+        raise FailClosed("This project's policy could not be read.", param="policy")
+    chats = Endpoint.CHAT_COMPLETIONS
+    return sorted(view.models, key=lambda name: chats not in view.models[name].endpoints)
 
 
 def _samples(estimate: dict[str, Any], count: int) -> list[int]:
