@@ -80,8 +80,8 @@ def _estimate(claim: Claim, report: Report) -> None:
             if number in skip:
                 continue
             tally.add(number, judge.judge(prompts.encoded(row, model=sheet.model)))
+            claim.keep(estimated=tally.rows)
             if tally.rows % REPORT_EVERY == 0:
-                claim.keep(estimated=tally.rows)
                 report(tally.rows)
     report(tally.rows)
     found = tally.as_data(

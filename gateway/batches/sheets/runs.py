@@ -31,6 +31,7 @@ from gateway.files.services import abandon, hold
 from gateway.files.uploads import Upload, publish
 from gateway.protocol.errors import InvalidRequest
 from gateway.protocol.json_tree import encode
+from gateway.snapshot.keys import principal_of_member
 
 WINDOW = "7d"
 
@@ -145,7 +146,7 @@ def _start(
             revision=judge.revision,
         ),
     )
-    changed = Sheet.objects.filter(pk=sheet.pk, status__in=wish.statuses, worker="").update(
+    changed = Sheet.objects.filter(pk=sheet.pk, status__in=wish.statuses).update(
         status=SheetStatus.RUNNING,
         reason="",
         batch=batch,
@@ -156,6 +157,9 @@ def _start(
         notify=notify,
         started_at=sheet.started_at or timezone.now(),
         ended_at=None,
+        # Whoever estimated may have died before it said that it is done.
+        worker="",
+        worker_until=None,
     )
     if not changed or not hold(stored(sheet.table_file_id)):
         raise SheetState("Somebody else changed this batch just now. Look at it again.")
@@ -224,18 +228,18 @@ def _stop(by: User, sheet: Sheet, status: SheetStatus, statuses: Collection[str]
         type = (
             EventType.SHEET_PAUSED if status is SheetStatus.PAUSING else EventType.SHEET_CANCELLED
         )
-        _cancel_batch(sheet)
+        _cancel_batch(by, sheet)
         record(type, sheet, actor_name(by), reason="asked")
     sheet.refresh_from_db()
     return sheet
 
 
-def _cancel_batch(sheet: Sheet) -> None:
+def _cancel_batch(by: User, sheet: Sheet) -> None:
     if sheet.batch is None:
         return
-    judge = judge_of(sheet, open_sheet(sheet))
     try:
-        cancel_batch(judge.principal, sheet.batch.pk)
+        # As whoever asks: the one who made it may be gone.
+        cancel_batch(principal_of_member(by, sheet.project), sheet.batch.pk)
     except InvalidRequest as error:
         # It is ending already: collecting it says how.
         if error.code != "batch_not_cancellable":

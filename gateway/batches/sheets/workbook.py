@@ -47,6 +47,7 @@ def read_workbook(source: Source, sheet: str = "") -> Iterator[tuple[str, ...] |
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
+        env={},  # it needs nothing of ours
     )
     watch = threading.Timer(PATIENCE_S, process.kill)
     watch.start()

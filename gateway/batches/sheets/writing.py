@@ -82,6 +82,7 @@ def _xlsx(columns: Sequence[str], rows: Iterable[Sequence[Cell]]) -> Iterator[by
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
+        env={},  # it needs nothing of ours
     )
     watch = threading.Timer(PATIENCE_S, process.kill)
     watch.start()

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from django.core.exceptions import PermissionDenied
 
+from gateway.accounts.services import deactivate_user
 from gateway.audit.models import AuditEvent
 from gateway.batches.sheets import runs, services
 from gateway.batches.sheets.models import Sheet
@@ -139,6 +140,19 @@ def test_what_is_cancelled_keeps_its_rows_and_does_not_go_on(lab: Lab) -> None:
     assert {row["_status"] for row in lab.rows(sheet)} == {"pending"}
     with pytest.raises(SheetState):
         runs.run(lab.member, sheet)
+
+
+def test_a_colleague_stops_what_somebody_made_who_is_gone(lab: Lab) -> None:
+    sheet = runs.run(lab.member, lab.estimated(table("a", "b")))
+    deactivate_user(by=SETUP, user=lab.member)
+    runs.cancel(lab.colleague, lab.again(sheet))
+    assert lab.worked(sheet).status == "cancelled"
+
+
+def test_what_a_dead_worker_held_can_be_run(lab: Lab) -> None:
+    sheet = lab.estimated(table("a"))
+    Sheet.objects.filter(pk=sheet.pk).update(worker="dead", worker_until=sheet.created_at)
+    assert lab.worked(runs.run(lab.member, lab.again(sheet))).status == "completed"
 
 
 def _stop(how: Any, lab: Lab, sheet: Sheet) -> None:
