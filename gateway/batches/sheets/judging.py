@@ -9,9 +9,9 @@ from datetime import UTC, datetime
 from gateway.inference.contracts import Principal, Snapshot
 from gateway.inference.exchange import Decided, Inbound
 from gateway.inference.path import decide_on, new_id
-from gateway.inference.refusals import denied, not_found
+from gateway.inference.refusals import not_found
 from gateway.inference.surroundings import on_prem_only_reason
-from gateway.protocol.errors import GatewayError
+from gateway.protocol.errors import GatewayError, PolicyDenied
 from policies.engine.facts import Endpoint
 from policies.engine.labels import Label
 from policies.engine.permit import DropReason, Outcome
@@ -114,7 +114,7 @@ def _held(decided: Decided) -> Held:
     elif any(drop.reason is DropReason.APPROVAL_REQUIRED for drop in permit.dropped):
         code = DropReason.APPROVAL_REQUIRED.value
     else:
-        code = denied(decided, masking_available=decided.masking_available).recorded
+        code = str(PolicyDenied.code)
     rules = dict.fromkeys(drop.rule.key for drop in permit.dropped if drop.rule is not None)
     sentences = dict.fromkeys(drop.detail for drop in permit.dropped)
     return Held(code=code, rules=tuple(rules), sentence=" ".join(sentences))
