@@ -73,6 +73,9 @@ class _Retry(serializers.Serializer[Any]):
 class SheetsView(APIView):
     """What all addresses share: the person, who must use the project, and one of its sheets."""
 
+    # Not in the OpenAPI schema yet: what they answer is described in docs/interfaces.md.
+    schema = None
+
     def project(self, request: Request, slug: str) -> tuple[User, Project]:
         """Raises NoSuchProject, PermissionDenied."""
         user = person_of(request)
