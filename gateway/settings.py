@@ -12,6 +12,7 @@ from datetime import timedelta
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Any, NoReturn
+from urllib.parse import unquote, urlsplit
 
 import dj_database_url
 from cryptography.fernet import Fernet
@@ -190,6 +191,18 @@ AUDIT_ANCHORS = _words("SLUICE_AUDIT_ANCHORS")
 AUDIT_STREAMS = _words("SLUICE_AUDIT_STREAMS")
 # Whatever may leave on-prem is committed to the database before it does.
 AUDIT_STRICT = _flag("SLUICE_AUDIT_STRICT")
+# Where alerts of budgets go out: smtp://, smtp+tls:// (STARTTLS), smtps://.
+_mail = urlsplit(os.environ.get("SLUICE_EMAIL_URL") or "")
+if _mail.scheme not in {"", "smtp", "smtp+tls", "smtps"}:
+    _refuse("SLUICE_EMAIL_URL", "begins with another word than smtp, smtp+tls or smtps.")
+EMAIL_HOST = _mail.hostname or ""
+EMAIL_PORT = _mail.port or {"smtps": 465, "smtp+tls": 587}.get(_mail.scheme, 25)
+EMAIL_HOST_USER = unquote(_mail.username or "")
+EMAIL_HOST_PASSWORD = unquote(_mail.password or "")
+EMAIL_USE_SSL = _mail.scheme == "smtps"
+EMAIL_USE_TLS = _mail.scheme == "smtp+tls"
+EMAIL_TIMEOUT = 10
+DEFAULT_FROM_EMAIL = os.environ.get("SLUICE_EMAIL_FROM") or "sluice@localhost"
 MAX_BODY_BYTES = _number("SLUICE_MAX_BODY_BYTES", 20 * 1024 * 1024, at_most=1024**3)
 CONFIG_FILE = Path(os.environ["SLUICE_CONFIG"]) if os.environ.get("SLUICE_CONFIG") else None
 # A long chat is sent whole with each message.

@@ -4,8 +4,10 @@ from django.urls import URLPattern, path
 from drf_spectacular.views import SpectacularJSONAPIView
 
 from gateway.admin_api import sheets
+from gateway.admin_api.money_views import Budgets, Limits, OneBudget, Prices
 from gateway.admin_api.policies.urls import urlpatterns as policies
 from gateway.admin_api.recipes import Recipes
+from gateway.admin_api.usage_views import Usage, UsageFile, UsageOfRequest
 from gateway.admin_api.views import Explain, Me
 
 urlpatterns: list[URLPattern] = [
@@ -23,4 +25,11 @@ urlpatterns: list[URLPattern] = [
             *(sheets.Cancel, sheets.Retry, sheets.Download),
         )
     ),
+    path("usage", Usage.as_view(), name="api-usage"),
+    path("usage.csv", UsageFile.as_view(), name="api-usage-file"),
+    path("usage/<str:decision>", UsageOfRequest.as_view(), name="api-usage-of-request"),
+    path("budgets", Budgets.as_view(), name="api-budgets"),
+    path("budgets/<slug:name>", OneBudget.as_view(), name="api-budget"),
+    path("limits/<str:kind>/<str:name>", Limits.as_view(), name="api-limits"),
+    path("prices/<slug:deployment>", Prices.as_view(), name="api-prices"),
 ]

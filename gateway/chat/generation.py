@@ -170,7 +170,7 @@ class Writing:
     async def _pump(self, seal: Seal) -> None:
         """Keep and tell what is there, ten times a second at most; look whether to stop."""
         looked = time.monotonic()
-        while not self._over:
+        while True:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(LOOK_EVERY_S):
                     await self._more.wait()

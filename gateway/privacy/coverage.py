@@ -31,6 +31,9 @@ PSEUDONYMOUS: Final = {
     "accounts.ServiceAccount": "switched off",
     "audit.RequestRecord": "content-free",
     "audit.AuditEvent": "free text holds ids instead of people",
+    "usage.Budget": "names the person by id; ends with the membership",
+    "usage.UsageDay": "sums under the id",
+    "usage.UsageRecord": "counts and costs under the id",
     "audit.LegalHold": "a person under one is not erased",
     "policies.Policy": "",
     "policies.PolicyRevision": "",
@@ -40,7 +43,8 @@ PSEUDONYMOUS: Final = {
     "policies.RuleException": "",
     "policies.Approval": "",
 }
-# Free text that may change: the person's address and name are replaced there by their id.
+# Free text that may change: the person's address and name are replaced there by their id, and
+# leave lists.
 FREE_TEXT: Final = (
     ("accounts.APIKey", "name"),
     ("policies.RuleException", "reason"),
@@ -49,6 +53,7 @@ FREE_TEXT: Final = (
     ("policies.PendingPublication", "reason"),
     ("policies.PendingPublication", "note"),
     ("policies.PolicyRevision", "reason"),
+    ("usage.Budget", "emails"),
 )
 # Names of fields that hold an actor as text.
 ACTOR_FIELDS: Final = frozenset(

@@ -34,11 +34,18 @@ def replace_in_free_text(said: Iterable[str], by: str) -> int:
         model = apps.get_model(label)
         rows = model._default_manager.annotate(searched=Cast(name, TextField()))
         for row in rows.filter(_holds(said)):
-            text = _replaced(getattr(row, name), said, by)
-            limit = model._meta.get_field(name).max_length
-            model._default_manager.filter(pk=row.pk).update(**{name: text[:limit]})
+            value = getattr(row, name)
+            if isinstance(value, list):
+                kept: Any = [each for each in value if not _among(str(each), said)]
+            else:
+                kept = _replaced(value, said, by)[: model._meta.get_field(name).max_length]
+            model._default_manager.filter(pk=row.pk).update(**{name: kept})
             changed += 1
     return changed
+
+
+def _among(text: str, said: tuple[str, ...]) -> bool:
+    return any(each.casefold() in text.casefold() for each in said)
 
 
 def _replaced(text: str, said: tuple[str, ...], by: str) -> str:

@@ -76,6 +76,10 @@ class Holdings:
                 held=held, limit=limit, chunk=chunk, keep=keep, ends_at=ends_at
             )
         elif holding.limit != limit:
+            # What is held is let go, as far as it is not used: the store decides anew.
+            held_unused = max(0, holding.left)
+            holding.left -= held_unused
+            holding.own -= held_unused
             holding.limit, holding.chunk, holding.keep = limit, chunk, keep
             holding.refused_until = 0.0
         return holding

@@ -7,7 +7,7 @@ is counted or kept.
 
 import asyncio
 import tempfile
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -18,6 +18,7 @@ import msgspec
 from gateway.audit.journal import FileJournal
 from gateway.inference.contracts import Principal, Refusal, Reservation, Snapshot
 from gateway.inference.exchange import Inbound
+from gateway.inference.limits import ALL_WELL, Ask, BudgetState, Limits, Spender
 from gateway.inference.path import Gateway, new_id
 from gateway.operations.doctor.findings import Finding, odd, well, wrong
 from gateway.protocol.errors import GatewayError
@@ -39,25 +40,32 @@ def _written(folder: Path) -> bytes:
 
 
 class _Unlimited:
-    """A budget that says yes."""
+    """A budget that says yes; and its own reservation."""
 
-    def settle(self, *, prompt_tokens: int | None, completion_tokens: int | None) -> None:
+    output_limit: int | None = None
+    reserved_nano = 0
+    leased: Sequence[list[str]] = ()
+
+    def state(self, principal: Spender, limits: Limits) -> BudgetState:
+        """All is well."""
+        del principal, limits
+        return ALL_WELL
+
+    def reserve(self, ask: Ask) -> Reservation | Refusal | None:
+        """Yes."""
+        del ask
+        return self
+
+    async def renew(self, ask: Ask) -> Reservation | Refusal:
+        """Yes."""
+        del ask
+        return self
+
+    def settle(self, *, tokens: int, cost_nano: int) -> None:
         """Nothing."""
 
     def release(self) -> None:
         """Nothing."""
-
-    def reserve(
-        self, principal: Principal, *, estimated_tokens: int
-    ) -> Reservation | Refusal | None:
-        """Yes."""
-        del principal, estimated_tokens
-        return self
-
-    async def renew(self, principal: Principal, *, estimated_tokens: int) -> Reservation | Refusal:
-        """Yes."""
-        del principal, estimated_tokens
-        return self
 
 
 class _Said:

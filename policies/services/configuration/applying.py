@@ -23,6 +23,7 @@ from policies.services.configuration.plan_deployments import (
     plan_people,
     plan_removals,
 )
+from policies.services.configuration.plan_money import plan_budgets, plan_price, plan_rates
 from policies.services.configuration.plan_projects import (
     archive_project,
     plan_organisation,
@@ -119,6 +120,7 @@ def _steps(present: Wanted, wanted: Wanted, *, prune: bool) -> Iterator[Step]:
     for project in wanted.projects:
         yield from plan_project(before.get(project.slug), project, zones, prune=prune)
         yield from plan_recognizers(project.slug, *own[project.slug])
+    yield from _money(present, wanted, prune=prune)
     known = _future_names(present, wanted)
     policy = wanted.organisation.policy
     yield from plan_policy("", present.organisation.policy, policy, known)
@@ -140,6 +142,26 @@ def _steps(present: Wanted, wanted: Wanted, *, prune: bool) -> Iterator[Step]:
             yield from plan_removals_of_recognizers(slug, had_here, wanted_here)
     # The switches last: whoever is asked to agree is asked under the rule that held before.
     yield from plan_organisation(present, wanted)
+
+
+def _money(present: Wanted, wanted: Wanted, *, prune: bool) -> Iterator[Step]:
+    """Prices, limits and budgets, once what they are of is there."""
+    rows = {deployment.name: deployment for deployment in present.deployments}
+    for deployment in wanted.deployments:
+        had = rows.get(deployment.name)
+        price = had.price if had is not None and not isinstance(had.price, str) else None
+        yield from plan_price(deployment.name, price, deployment.price)
+        before = had.rate_limits if had is not None else None
+        yield from plan_rates("deployment", deployment.name, before, deployment.rate_limits)
+    own = present.organisation.budgets or {}
+    yield from plan_budgets("", own, wanted.organisation.budgets, prune=prune)
+    projects = {project.slug: project for project in present.projects}
+    for project in wanted.projects:
+        known = projects.get(project.slug)
+        limits = known.rate_limits if known is not None else None
+        yield from plan_rates("project", project.slug, limits, project.rate_limits)
+        budgets = known.budgets if known is not None else None
+        yield from plan_budgets(project.slug, budgets or {}, project.budgets, prune=prune)
 
 
 def _recognizers_of(

@@ -15,6 +15,11 @@ from gateway.deployments.models import Deployment
 from gateway.deployments.services.registry import clearance_words
 from gateway.deployments.spec import DeploymentSpec
 from policies.engine.labels import Label
+from policies.services.configuration.money import (
+    budgets_as_data,
+    price_as_data,
+    rates_as_data,
+)
 from policies.services.configuration.present import read_present
 from policies.services.configuration.recognizers import as_data
 from policies.services.configuration.suspensions import as_data as exceptions_data
@@ -42,6 +47,7 @@ def as_yaml(present: Wanted, *, without: Iterable[str] = ()) -> str:
             ),
             second_person_for_project_policies=organisation.second_person_for_project_policies,
             recognizers=as_data(organisation.recognizers) if organisation.recognizers else None,
+            budgets=budgets_as_data(organisation.budgets),
             policy=organisation.policy,
         ),
         "groups": [
@@ -81,6 +87,8 @@ def _project(project: ProjectWanted) -> dict[str, Any]:
         exceptions=exceptions_data(project.exceptions) if project.exceptions else None,
         shadow=project.shadow,
         limits=as_stated(project.limits) or None if project.limits is not None else None,
+        rate_limits=rates_as_data(project.rate_limits),
+        budgets=budgets_as_data(project.budgets),
         policy=project.policy,
     )
 
@@ -122,6 +130,8 @@ def _deployment(wanted: DeploymentWanted) -> dict[str, Any]:
             "first_byte_s": spec.first_byte_timeout_s,
             "idle_s": spec.idle_timeout_s,
         },
+        price=price_as_data(wanted.price),
+        rate_limits=rates_as_data(wanted.rate_limits),
         enabled=spec.enabled,
     )
     return data

@@ -4,7 +4,15 @@ from collections import defaultdict
 from typing import Any
 
 from gateway.accounts.limits import Limits, limits_in
-from gateway.accounts.models import Group, Membership, Organisation, Project, ProjectLimits
+from gateway.accounts.models import (
+    APIKey,
+    Group,
+    Membership,
+    Organisation,
+    Project,
+    ProjectLimits,
+    User,
+)
 from gateway.accounts.roles import Role
 from gateway.accounts.services import floor_of
 from gateway.deployments.models import AliasTarget, Deployment, Grant, ModelAlias
@@ -13,6 +21,7 @@ from policies.classification.custom_patterns import CustomRecognizer
 from policies.engine.labels import DEFAULT_MINIMUMS
 from policies.models import CustomRecognizer as RecognizerRow
 from policies.models import Policy, WordList
+from policies.services.configuration.money import Present, Subjects, present_money
 from policies.services.configuration.read import Existing
 from policies.services.configuration.suspensions import exceptions_in_effect
 from policies.services.configuration.wanted import (
@@ -47,6 +56,7 @@ def read_present() -> Wanted:
     recognizers: defaultdict[Any, dict[str, CustomRecognizer]] = defaultdict(dict)
     for row in RecognizerRow.objects.order_by("name"):
         recognizers[row.project_id][row.name] = row.definition()
+    money = present_money()
     return Wanted(
         organisation=OrganisationWanted(
             name=organisation.name,
@@ -57,20 +67,28 @@ def read_present() -> Wanted:
             ),
             second_person_for_project_policies=organisation.second_person_for_project_policies,
             recognizers=recognizers[None],
+            budgets=money.budgets.get(None, {}),
             policy=policies.get(None),
         ),
         groups={slug: tuple(emails) for slug, emails in groups.items()},
         deployments=tuple(
-            DeploymentWanted(spec=spec_of(row), credential_source=row.credential_source)
+            DeploymentWanted(
+                spec=spec_of(row),
+                credential_source=row.credential_source,
+                price=money.prices.get(row.pk),
+                rate_limits=money.deployments.get(row.pk),
+            )
             for row in Deployment.objects.filter(proposed=False).order_by("pk")
         ),
         aliases={name: tuple(names) for name, names in aliases.items()},
-        projects=_projects(policies, recognizers),
+        projects=_projects(policies, recognizers, money),
     )
 
 
 def _projects(
-    policies: dict[Any, Any], recognizers: dict[Any, dict[str, CustomRecognizer]]
+    policies: dict[Any, Any],
+    recognizers: dict[Any, dict[str, CustomRecognizer]],
+    money: Present,
 ) -> tuple[ProjectWanted, ...]:
     members: defaultdict[Any, dict[str, Role]] = defaultdict(dict)
     rows = Membership.objects.order_by("user__email")
@@ -99,10 +117,25 @@ def _projects(
             limits=limits.get(project.pk, Limits()),
             exceptions=exceptions_in_effect(project),
             shadow=shadows.get(project.pk),
+            rate_limits=money.projects.get(project.pk),
+            budgets=money.budgets.get(project.pk, {}),
             policy=policies.get(project.pk),
         )
         for project in Project.objects.filter(archived=False).order_by("created_at", "slug")
     )
+
+
+def _subjects(present: Wanted) -> dict[str, Subjects]:
+    """Whom budgets may name: a project's members and live keys, and everybody."""
+    keys: defaultdict[str, list[str]] = defaultdict(list)
+    rows = APIKey.objects.filter(revoked_at=None).values_list("project__slug", "prefix")
+    for slug, prefix in rows:
+        keys[slug].append(prefix)
+    found = {
+        project.slug: Subjects(members=tuple(project.members or ()), keys=keys[project.slug])
+        for project in present.projects
+    }
+    return {"": Subjects(members=tuple(User.objects.values_list("email", flat=True))), **found}
 
 
 def existing_names(present: Wanted) -> Existing:
@@ -123,6 +156,7 @@ def existing_names(present: Wanted) -> Existing:
             "": tuple(present.organisation.recognizers or ()),
             **{project.slug: tuple(project.recognizers or ()) for project in present.projects},
         },
+        subjects=_subjects(present),
         organisation=present.organisation.policy,
         categories=frozenset(categories),
     )

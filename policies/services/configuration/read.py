@@ -8,24 +8,32 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import cast
 
-from django.core.exceptions import ValidationError
-from django.core.validators import validate_email
-
-from gateway.accounts.limits import NAMES, Limits, highest
 from gateway.accounts.models import normalise_email
-from gateway.accounts.roles import Role
+from gateway.inference.limits import Scope
 from policies.classification.recognizers import DATA_CLASSES
 from policies.classification.word_lists import WordList
 from policies.engine.document import DocumentError, Kind, KnownNames, PolicyDocument
 from policies.engine.labels import DEFAULT_MINIMUMS, Label, Sensitivity
 from policies.engine.problems import Place, Problem
+from policies.services.configuration.money import (
+    Budgets,
+    Subjects,
+    read_budgets,
+    read_rates,
+)
 from policies.services.configuration.problems import ConfigurationError
 from policies.services.configuration.read_deployments import (
-    SENSITIVITIES,
     SLUG,
     read_alias,
     read_deployment,
     unique_words,
+)
+from policies.services.configuration.read_projects import (
+    is_new,
+    read_email,
+    read_floor,
+    read_limits,
+    read_members,
 )
 from policies.services.configuration.recognizers import class_of, names_in, read_recognizers
 from policies.services.configuration.suspensions import read_exceptions
@@ -50,10 +58,10 @@ SWITCHES = (
     "second_person_for_organisation_policy",
     "second_person_for_project_policies",
 )
-ORGANISATION = ("name", "egress_stopped", *SWITCHES, "recognizers", "policy")
+ORGANISATION = ("name", "egress_stopped", *SWITCHES, "recognizers", "budgets", "policy")
 PROJECT = (
     *("slug", "name", "floor", "members", "word_lists", "recognizers", "grants", "limits"),
-    *("exceptions", "shadow"),
+    *("exceptions", "shadow", "rate_limits", "budgets"),
     "policy",
 )
 CATEGORY = r"[a-z][a-z0-9_]{0,63}"
@@ -70,6 +78,8 @@ class Existing:
     # Project -> names of its recognizers; the organisation's under the empty name.
     recognizers: Mapping[str, tuple[str, ...]] | None = None
     grants: Mapping[str, tuple[str, ...]] | None = None  # project -> names of its deployments
+    # Project -> whom its budgets may name; everybody under the empty name.
+    subjects: Mapping[str, Subjects] | None = None
     organisation: Document | None = None
     categories: frozenset[str] = frozenset()  # of every policy
 
@@ -190,6 +200,7 @@ class _Reader:
             )
             if "recognizers" in fields
             else None,
+            budgets=self._budgets(fields, Scope.ORGANISATION, "", {}),
             policy=policy,
         )
         return wanted, document
@@ -211,9 +222,11 @@ class _Reader:
             fields = entry.fields(("name", "members"), required=("name",))
             name = fields["name"].text(pattern=SLUG, what="a group") if "name" in fields else None
             members = (
-                [_email(item) for item in fields["members"].items()] if "members" in fields else []
+                [read_email(item) for item in fields["members"].items()]
+                if "members" in fields
+                else []
             )
-            if name is not None and _is_new(fields["name"], name, found, "group"):
+            if name is not None and is_new(fields["name"], name, found, "group"):
                 found[name] = tuple(dict.fromkeys(email for email in members if email))
         return found
 
@@ -221,7 +234,7 @@ class _Reader:
         found: dict[str, DeploymentWanted] = {}
         for entry in self._entries("deployments"):
             read = read_deployment(entry, categories=self.categories, folder=self.folder)
-            if read is not None and _is_new(entry, read.name, found, "deployment"):
+            if read is not None and is_new(entry, read.name, found, "deployment"):
                 found[read.name] = read
         return tuple(found.values())
 
@@ -229,7 +242,7 @@ class _Reader:
         found: dict[str, tuple[str, ...]] = {}
         for entry in self._entries("aliases"):
             read = read_alias(entry, deployments=self.known.deployments)
-            if read is not None and _is_new(entry, read[0], found, "alias"):
+            if read is not None and is_new(entry, read[0], found, "alias"):
                 found[read[0]] = read[1]
         return found
 
@@ -238,7 +251,7 @@ class _Reader:
         for entry in self._entries("projects"):
             fields = entry.fields(PROJECT, required=("slug",))
             slug = fields["slug"].text(pattern=SLUG, what="a slug") if "slug" in fields else None
-            if slug is None or not _is_new(fields["slug"], slug, found, "project"):
+            if slug is None or not is_new(fields["slug"], slug, found, "project"):
                 continue
             policy, categories = None, frozenset(known.categories)
             grants = (
@@ -256,13 +269,14 @@ class _Reader:
                 if "word_lists" in fields
                 else None
             )
+            members = read_members(fields["members"]) if "members" in fields else None
             found[slug] = ProjectWanted(
                 slug=slug,
                 name=(fields["name"].text() or "") if "name" in fields else slug,
-                floor=_floor(fields["floor"], categories)
+                floor=read_floor(fields["floor"], categories)
                 if "floor" in fields
                 else Label(Sensitivity.INTERNAL),
-                members=_members(fields["members"]) if "members" in fields else None,
+                members=members,
                 word_lists=word_lists,
                 recognizers=read_recognizers(
                     fields["recognizers"],
@@ -272,11 +286,13 @@ class _Reader:
                 if "recognizers" in fields
                 else None,
                 grants=grants,
-                limits=_limits(fields["limits"]) if "limits" in fields else None,
                 exceptions=read_exceptions(fields["exceptions"])
                 if "exceptions" in fields
                 else None,
                 shadow=self._shadow(fields["shadow"], slug, known) if "shadow" in fields else None,
+                limits=read_limits(fields["limits"]) if "limits" in fields else None,
+                rate_limits=read_rates(fields["rate_limits"]) if "rate_limits" in fields else None,
+                budgets=self._budgets(fields, Scope.PROJECT, slug, members or {}),
                 policy=policy,
             )
         return tuple(found.values())
@@ -287,6 +303,29 @@ class _Reader:
             return self._project_policy(place, slug, known)[0]
         document = _document(place)
         return document if self._organisation_document(document, place) is not None else None
+
+    def _budgets(
+        self, fields: dict[str, Place], own: Scope, slug: str, members: Collection[str]
+    ) -> Budgets | None:
+        """The budgets of the organisation, or of a project whose file has these members."""
+        if "budgets" not in fields:
+            return None
+        had = (self.existing.subjects or {}).get(slug, Subjects())
+        named = set(self._everybody()) if own is Scope.ORGANISATION else set(members)
+        subjects = Subjects(members=named | set(had.members), keys=had.keys)
+        return read_budgets(fields["budgets"], own=own, subjects=subjects)
+
+    def _everybody(self) -> set[str]:
+        """The addresses that the file names; an account is made for each."""
+        found: set[str] = set()
+        for section in ("groups", "projects"):
+            for entry in _quietly(self.sections.get(section)):
+                members = entry.value.get("members") if isinstance(entry.value, dict) else None
+                for each in members if isinstance(members, list) else ():
+                    email = each.get("email") if isinstance(each, dict) else each
+                    if isinstance(email, str):
+                        found.add(normalise_email(email))
+        return found
 
     def _project_policy(
         self, place: Place, slug: str, known: KnownNames
@@ -328,13 +367,6 @@ def _quietly(place: Place | None) -> list[Place]:
     return [replace(place, value=item, problems=[]) for item in place.value]
 
 
-def _is_new(place: Place, name: str, found: Collection[str], what: str) -> bool:
-    if name not in found:
-        return True
-    place.refuse(f"The {what} {name!r} is declared a second time.", "Keep one of them.")
-    return False
-
-
 def _note(place: Place, error: DocumentError, *, under: bool) -> None:
     """Take over a policy's problems, with their places in this file."""
     for problem in error.problems:
@@ -351,54 +383,3 @@ def _document(place: Place) -> Document | None:
 
 def _flag(fields: dict[str, Place], name: str) -> bool | None:
     return fields[name].boolean() if name in fields else None
-
-
-def _email(place: Place) -> str | None:
-    text = place.text(what="an e-mail address")
-    if text is None:
-        return None
-    email = normalise_email(text)
-    try:
-        validate_email(email)
-    except ValidationError:
-        place.refuse("This is no e-mail address.", "Write it as name@domain.")
-        return None
-    return email
-
-
-def _members(place: Place) -> dict[str, Role]:
-    found: dict[str, Role] = {}
-    for item in place.items():
-        fields = item.fields(("email", "role"), required=("email",))
-        email = _email(fields["email"]) if "email" in fields else None
-        role = fields["role"].word(Role.values, "role") if "role" in fields else Role.MEMBER.value
-        if email is not None and role and _is_new(fields["email"], email, found, "member"):
-            found[email] = Role(role)
-    return found
-
-
-def _floor(place: Place, categories: frozenset[str]) -> Label:
-    if not isinstance(place.value, dict):
-        word = place.word(SENSITIVITIES, "sensitivity")
-        return Label(Sensitivity.from_word(word) if word else Sensitivity.RESTRICTED)
-    fields = place.fields(("sensitivity", "categories"), required=("sensitivity",))
-    word = (
-        fields["sensitivity"].word(SENSITIVITIES, "sensitivity")
-        if "sensitivity" in fields
-        else None
-    )
-    named: tuple[str, ...] = ()
-    if "categories" in fields:
-        named = unique_words(fields["categories"], categories, "category")
-    return Label(Sensitivity.from_word(word) if word else Sensitivity.RESTRICTED, frozenset(named))
-
-
-def _limits(place: Place) -> Limits:
-    found: dict[str, int] = {}
-    for name, at in place.fields(NAMES).items():
-        number = at.integer(at_least=1)
-        if number is not None and number > highest(name):
-            at.refuse(f"{name} is too large.", f"Use {highest(name)} or less.")
-        elif number is not None:
-            found[name] = number
-    return Limits(**found)

@@ -14,6 +14,7 @@ from gateway.settings import environment_secret
 from policies.engine.facts import Clearance, Evidence, Zone
 from policies.engine.labels import Sensitivity
 from policies.engine.problems import Place
+from policies.services.configuration.money import read_price, read_rates
 from policies.services.configuration.wanted import DeploymentWanted
 
 SLUG = r"[A-Za-z0-9_-]{1,63}"
@@ -21,7 +22,7 @@ SENSITIVITIES = tuple(member.word for member in Sensitivity)
 FIELDS = (
     *("name", "provider", "base_url", "model", "zone", "clearance", "endpoints", "modalities"),
     *("credential_env", "credential_file", "vendor", "region", "retention_days"),
-    *("trains_on_data", "evidence", "options", "timeouts", "enabled"),
+    *("trains_on_data", "evidence", "options", "timeouts", "price", "rate_limits", "enabled"),
 )
 TIMEOUTS = ("connect_s", "first_byte_s", "idle_s")
 _VARIABLE = re.compile("[A-Za-z_][A-Za-z0-9_]{0,99}")
@@ -70,6 +71,8 @@ def read_deployment(
         **_timeouts(fields.get("timeouts")),
     )
     source, credential = _credential(place, fields, folder)
+    price = read_price(fields["price"]) if "price" in fields else None
+    rates = read_rates(fields["rate_limits"]) if "rate_limits" in fields else None
     if len(place.problems) > noted:
         return None
     try:
@@ -79,7 +82,13 @@ def read_deployment(
             at = fields.get(_FILE_NAMES.get(field, field), place)
             at.refuse(messages[0], "")
         return None
-    return DeploymentWanted(spec=spec, credential_source=source, credential=credential)
+    return DeploymentWanted(
+        spec=spec,
+        credential_source=source,
+        credential=credential,
+        price=price,
+        rate_limits=rates,
+    )
 
 
 def read_alias(place: Place, *, deployments: Collection[str]) -> tuple[str, tuple[str, ...]] | None:

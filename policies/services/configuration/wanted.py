@@ -10,8 +10,11 @@ from dataclasses import dataclass, field
 from gateway.accounts.limits import Limits
 from gateway.accounts.roles import Role
 from gateway.deployments.spec import DeploymentSpec
+from gateway.inference.limits import Rates
+from gateway.usage.prices import PriceTerms
 from policies.classification.custom_patterns import CustomRecognizer
 from policies.engine.labels import Label, Sensitivity
+from policies.services.configuration.money import Budgets
 from policies.services.configuration.suspensions import Exceptions
 
 Document = Mapping[str, object]
@@ -27,6 +30,7 @@ class OrganisationWanted:
     second_person_for_organisation_policy: bool | None = None
     second_person_for_project_policies: bool | None = None
     recognizers: Mapping[str, CustomRecognizer] | None = None  # by name
+    budgets: Budgets | None = None
     policy: Document | None = None
 
 
@@ -52,6 +56,8 @@ class ProjectWanted:
     limits: Limits | None = None
     exceptions: Exceptions | None = None  # by name
     shadow: Document | None = None
+    rate_limits: Rates | None = None
+    budgets: Budgets | None = None
     policy: Document | None = None
 
 
@@ -62,6 +68,8 @@ class DeploymentWanted:
     spec: DeploymentSpec
     credential_source: str = ""
     credential: str = field(default="", repr=False)
+    price: PriceTerms | str | None = None  # a word: the price map's
+    rate_limits: Rates | None = None
 
     @property
     def name(self) -> str:

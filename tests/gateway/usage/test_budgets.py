@@ -3,6 +3,7 @@
 import asyncio
 import uuid
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -185,6 +186,18 @@ def test_more_than_was_reserved_is_paid_for_all_the_same(store: StoreServer) -> 
         refused(await reserve(one, ask(rule)))
 
     with_gates(store, [writer(), writer()], body)
+
+
+def test_a_budget_that_is_lowered_holds_at_once(store: StoreServer) -> None:
+    rule = budget(amount_usd=100)
+    lower = replace(rule, amount_nano=3 * 100 * CENT)
+
+    async def body(gate: LeaseGate) -> None:
+        granted(await reserve(gate, ask(rule, tokens=200))).settle(tokens=1, cost_nano=200 * CENT)
+        refused(await reserve(gate, ask(lower, tokens=101)))
+        granted(await reserve(gate, ask(lower, tokens=100)))
+
+    with_gates(store, [writer()], body)
 
 
 def test_unused_leases_return_when_a_process_ends(store: StoreServer) -> None:

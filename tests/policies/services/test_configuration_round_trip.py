@@ -15,11 +15,14 @@ from gateway.accounts.limits import Limits
 from gateway.accounts.roles import Role
 from gateway.deployments.models import ENDPOINTS
 from gateway.deployments.spec import MODALITIES, DeploymentSpec
+from gateway.inference.limits import AtEnd, Period, Rates, Scope
+from gateway.usage.prices import PriceTerms
 from policies.classification.custom_patterns import CustomRecognizer
 from policies.engine.facts import Clearance, Evidence, Zone
 from policies.engine.labels import DEFAULT_MINIMUMS, Label, Sensitivity
 from policies.services.configuration import Authority, ConfigFile, apply, diff, export
 from policies.services.configuration.export import as_yaml
+from policies.services.configuration.money import BUDGET, PRICE, RATES, BudgetWanted
 from policies.services.configuration.read import (
     ORGANISATION,
     PROJECT,
@@ -111,7 +114,38 @@ exception_entries = st.builds(
     groups=st.lists(texts, max_size=2).map(tuple),
     aliases=st.lists(texts, max_size=2).map(tuple),
 )
+counts = st.none() | st.integers(1, 10**6)
+rates = st.none() | st.builds(
+    Rates, requests_per_minute=counts, tokens_per_minute=counts, concurrency=counts
+).filter(lambda found: found != Rates())
+dollars = st.decimals(min_value=0, max_value=1000, places=6)
+prices = st.none() | st.builds(
+    PriceTerms,
+    input=dollars,
+    output=dollars,
+    cached_input=st.none() | dollars,
+    gpu_hour=dollars,
+    gpus=st.integers(1, 8),
+    shared_by=st.integers(1, 64),
+)
 emails = st.from_regex(r"[a-z]{1,6}@[a-z]{1,6}\.example", fullmatch=True)
+
+
+def budgets(*scopes: Scope) -> st.SearchStrategy[dict[str, BudgetWanted] | None]:
+    """None, or some budgets by name; whom they name is tested elsewhere."""
+    one = st.builds(
+        BudgetWanted,
+        name=slugs,
+        amount_usd=st.decimals(min_value="0.000001", max_value=5_000_000, places=6),
+        period=st.sampled_from(Period),
+        scope=st.sampled_from(scopes),
+        hard=st.booleans(),
+        at_end=st.sampled_from(AtEnd),
+        emails=st.lists(emails, unique=True, max_size=2).map(tuple),
+        webhook=st.sampled_from(["", "https://hooks.example/a?b=c"]),
+    )
+    several = st.lists(one, unique_by=lambda each: each.name, min_size=1, max_size=2)
+    return st.none() | several.map(lambda found: {each.name: each for each in found})
 
 
 @st.composite
@@ -146,6 +180,8 @@ def configurations(draw: st.DrawFn) -> Wanted:
             batch_rows=st.integers(1, 10**15).filter(lambda n: n != Limits().batch_rows),
             retention_days=st.none() | st.integers(1, 36_500),
         ),
+        rate_limits=rates,
+        budgets=budgets(Scope.PROJECT, Scope.MEMBER, Scope.KEY),
         policy=st.none(),
     )
     return Wanted(
@@ -155,11 +191,15 @@ def configurations(draw: st.DrawFn) -> Wanted:
             second_person_for_widening=draw(st.booleans()),
             second_person_for_project_policies=draw(st.none() | st.booleans()),
             recognizers={PLAIN.name: PLAIN} if draw(st.booleans()) else None,
+            budgets=draw(budgets(Scope.ORGANISATION, Scope.MEMBER)),
         ),
         groups=draw(
             st.dictionaries(slugs, st.lists(emails, unique=True, max_size=2).map(tuple), max_size=2)
         ),
-        deployments=tuple(DeploymentWanted(spec=spec) for spec in deployments),
+        deployments=tuple(
+            DeploymentWanted(spec=spec, price=draw(prices), rate_limits=draw(rates))
+            for spec in deployments
+        ),
         aliases=draw(aliases) if names else {},
         projects=tuple(draw(st.lists(project, unique_by=lambda item: item.slug, max_size=2))),
         sections=frozenset(SECTIONS),
@@ -188,6 +228,10 @@ def test_every_field_is_documented() -> None:
     missing = [
         field
         for field in (*SECTIONS, *ORGANISATION, *PROJECT, *FIELDS, *TIMEOUTS, *LIMITS, *EXCEPTION)
+        for field in (
+            *(*SECTIONS, *ORGANISATION, *PROJECT, *FIELDS, *TIMEOUTS, *LIMITS),
+            *(*BUDGET, *RATES, *PRICE),
+        )
         if not re.search(rf"[`*]{field}[`*]", text)
     ]
     assert missing == []
