@@ -7,6 +7,8 @@ alone.
 from typing import Any
 
 from django.http import Http404
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -47,6 +49,7 @@ class BudgetInput(serializers.Serializer[Any]):
 class Budgets(APIView):
     """`GET /api/budgets`: the budgets that concern me, and how they stand."""
 
+    @extend_schema(parameters=[OpenApiParameter("project", str)], responses=OpenApiTypes.OBJECT)
     def get(self, request: Request) -> Response:
         """Of one project (`project`), or the organisation's for whoever may see them."""
         user = person_of(request)
@@ -106,6 +109,7 @@ def _budget(row: Budget, standing: list[dict[str, Any]]) -> dict[str, Any]:
 class OneBudget(APIView):
     """`PUT` and `DELETE /api/budgets/{name}`."""
 
+    @extend_schema(request=BudgetInput, responses=OpenApiTypes.OBJECT)
     def put(self, request: Request, name: str) -> Response:
         """Make a budget, or change the one of that name."""
         asked = BudgetInput(data=request.data)
@@ -131,6 +135,7 @@ class OneBudget(APIView):
         )
         return Response(_budget(row, []))
 
+    @extend_schema(parameters=[OpenApiParameter("project", str)], responses={204: None})
     def delete(self, request: Request, name: str) -> Response:
         """Take it away; what was spent stays on record."""
         user = person_of(request)
@@ -182,11 +187,13 @@ class RatesInput(serializers.Serializer[Any]):
 class Limits(APIView):
     """`GET` and `PUT /api/limits/{kind}/{name}`: of a `project`, `key` (prefix) or `deployment`."""
 
+    @extend_schema(responses=OpenApiTypes.OBJECT)
     def get(self, request: Request, kind: str, name: str) -> Response:
         """The limits; all null where there are none."""
         subject = _subject(request, kind, name)
         return Response(_rates(RateLimit.objects.filter(**subject).first()))
 
+    @extend_schema(request=RatesInput, responses=OpenApiTypes.OBJECT)
     def put(self, request: Request, kind: str, name: str) -> Response:
         """State them anew."""
         asked = RatesInput(data=request.data)
@@ -239,10 +246,12 @@ class PriceInput(serializers.Serializer[Any]):
 class Prices(APIView):
     """`GET` and `PUT /api/prices/{deployment}`: admins; auditors read."""
 
+    @extend_schema(responses=OpenApiTypes.OBJECT)
     def get(self, request: Request, deployment: str) -> Response:
         """The price that requests are counted at now; null where none is known."""
         return Response(_price(_deployment(request, deployment)))
 
+    @extend_schema(request=PriceInput, responses=OpenApiTypes.OBJECT)
     def put(self, request: Request, deployment: str) -> Response:
         """State it anew."""
         asked = PriceInput(data=request.data)

@@ -10,6 +10,8 @@ from typing import Any
 
 from django.http import Http404, StreamingHttpResponse
 from django.utils import timezone
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -85,6 +87,9 @@ def _question(request: Request) -> Question:
 class Usage(APIView):
     """`GET /api/usage`: tokens and cost, summed."""
 
+    @extend_schema(
+        parameters=[UsageQuestion], responses=OpenApiTypes.OBJECT, operation_id="get_usage"
+    )
     def get(self, request: Request) -> Response:
         """One line for each combination of what is summed by."""
         question = _question(request)
@@ -102,6 +107,7 @@ class Usage(APIView):
 class UsageFile(APIView):
     """`GET /api/usage.csv`: the same as a file."""
 
+    @extend_schema(parameters=[UsageQuestion], responses={(200, "text/csv"): str})
     def get(self, request: Request) -> StreamingHttpResponse:
         """Comma-separated, with a header."""
         question = _question(request)
@@ -117,6 +123,7 @@ class UsageFile(APIView):
 class UsageOfRequest(APIView):
     """`GET /api/usage/{decision}`: what one request used and cost."""
 
+    @extend_schema(responses=OpenApiTypes.OBJECT, operation_id="get_usage_of_request")
     def get(self, request: Request, decision: str) -> Response:
         """Its record; 404 for one that is not theirs to see."""
         record = receipt_of(person_of(request), decision)

@@ -48,8 +48,9 @@ def answer(stage: Stage, who: str, route: Route, fields: Fields) -> Any:
     return response
 
 
-# These have a table of their own, in test_sheets.py: what a sheet's maker may do, others may not.
-ELSEWHERE = "projects/<slug:slug>/sheets"
+# These have tables of their own: in test_sheets.py, for what a sheet's maker may do others may
+# not; and in test_money.py.
+ELSEWHERE = ("projects/<slug:slug>/sheets", "usage", "budgets", "limits", "prices")
 AREAS = sorted({route.pattern.split("/")[0] for route in ROUTES})
 
 
