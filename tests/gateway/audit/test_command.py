@@ -34,7 +34,7 @@ def done(var: Path, *words: str) -> "subprocess.CompletedProcess[str]":
 def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A state directory whose database has the audit tables."""
     var = tmp_path_factory.mktemp("var")
-    result = done(var, "migrate", "audit", "-v", "0", "--skip-checks")
+    result = done(var, "migrate", "-v", "0", "--skip-checks")
     assert result.returncode == 0, result.stderr
     return var
 
