@@ -15,7 +15,7 @@ def signed_in(opened: Open, email: str) -> Screens:
     screens.page.get_by_label("E-mail").fill(email)
     screens.page.get_by_label("Password").fill(PASSWORD)
     screens.page.get_by_role("button", name="Sign in").click()
-    screens.page.wait_for_url(re.compile(r"/$"))
+    screens.page.wait_for_url(re.compile(r"^https?://[^/]+/$"))
     return screens
 
 
