@@ -2,10 +2,10 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-# What is not about the stores, or starts servers of its own, runs once, in `make test`.
-ON_POSTGRES ?= tests/frontend tests/gateway tests/policies/services tests/e2e \
-  $(addprefix --ignore=tests/,gateway/protocol gateway/providers gateway/inference \
-  $(addprefix e2e/test_,backup.py cluster.py kills.py upgrade.py))
+# What is about the stores; what starts servers of its own runs once, in `make test`. Not in yet:
+# batches, budgets, strict auditing and the chat, whose tests leave connections of their threads open.
+ON_POSTGRES ?= tests/frontend tests/policies/services --ignore=tests/gateway/audit/test_strict.py \
+  $(addprefix tests/gateway/,accounts admin_api audit deployments files snapshot)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .PHONY: run test test-postgres test-live check bench lock upgrade format clean
