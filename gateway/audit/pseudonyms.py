@@ -38,7 +38,7 @@ def unnamed(value: _T) -> _T:
     """A text without people; anything else as it is."""
     if not isinstance(value, str) or not value.strip() or not apps.is_installed("gateway.accounts"):
         return value
-    text: str = value
+    text: str = value.replace("\0", "\ufffd")  # PostgreSQL takes no NUL, in a question either
     for pk, email, name in _named_in(text):
         for said in (email, name):
             if said:
