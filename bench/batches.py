@@ -24,7 +24,7 @@ import openai
 import uvloop
 
 from bench import wire
-from bench.accounting import family_pids
+from bench.accounting import cpu_seconds, family_pids
 from bench.children import LOAD_CORE
 from bench.gateways import Running, start_upstream
 from bench.load import Load, Target, run_load
@@ -48,6 +48,7 @@ class Result:
     batch_per_s: float
     whole_s: float  # from creating the batch to its end
     worker_bytes: int  # the most that one process of the worker ever took
+    row_cpu_s: dict[str, float]  # CPU of each process a row, from creation to the end
     asked: int
     in_order: bool
     polls_s: list[float]
@@ -139,6 +140,10 @@ def _peak_bytes(running: Running) -> int:
     return max(found)
 
 
+def _cpu_seconds(running: Running) -> dict[str, float]:
+    return {name: cpu_seconds(child.pid) for name, child in running.children.items()}
+
+
 def _run_batch(running: Running, upstream_port: int, folder: Path, rows: int) -> Result:
     client = openai.OpenAI(
         base_url=f"http://127.0.0.1:{running.target.port}/v1", api_key=running.target.key
@@ -148,6 +153,7 @@ def _run_batch(running: Running, upstream_port: int, folder: Path, rows: int) ->
         written.writelines(input_lines(rows))
     file = client.files.create(file=path, purpose="batch")
     before = _stats(upstream_port).requests
+    cpu_before = _cpu_seconds(running)
     began = time.perf_counter()
     batch = client.batches.create(
         input_file_id=file.id, endpoint="/v1/chat/completions", completion_window="24h"
@@ -160,6 +166,8 @@ def _run_batch(running: Running, upstream_port: int, folder: Path, rows: int) ->
         polls.append(time.perf_counter() - asked_at)
         peak = max(peak, _peak_bytes(running))
     whole_s = time.perf_counter() - began
+    cpu = _cpu_seconds(running)
+    row_cpu_s = {name: (cpu[name] - cpu_before[name]) / rows for name in cpu}
     stats = _stats(upstream_port)
     if batch.status != "completed":
         raise SystemExit(f"the batch is {batch.status}: {batch.errors}")
@@ -171,6 +179,7 @@ def _run_batch(running: Running, upstream_port: int, folder: Path, rows: int) ->
         batch_per_s=(rows - 1) / (stats.last_s - stats.first_s),
         whole_s=whole_s,
         worker_bytes=peak,
+        row_cpu_s=row_cpu_s,
         asked=stats.requests - before,
         in_order=[bytes(each) for each in ids] == [b'"row-%d"' % n for n in range(rows)],
         polls_s=polls,
@@ -225,7 +234,10 @@ def main() -> None:
     polls = sorted(result.polls_s)
     sys.stdout.write(
         f"A batch of {rows:,} rows: {result.whole_s:.0f} s from creation to its end; a progress "
-        f"poll takes {polls[len(polls) // 2] * 1000:.0f} ms (median of {len(polls)}).\n\n"
+        f"poll takes {polls[len(polls) // 2] * 1000:.0f} ms (median of {len(polls)}).\n"
+        f"CPU a row: {sum(result.row_cpu_s.values()) * 1e6:.0f} µs, of these "
+        + ", ".join(f"{name} {cpu_s * 1e6:.0f}" for name, cpu_s in result.row_cpu_s.items())
+        + ".\n\n"
     )
     judged = verdicts(result)
     for holds, text in judged:

@@ -1,7 +1,7 @@
 """One attempt at one row: read it, wait for its turn, ask the one path, say what became of it.
 
-The path decides about each row by itself. Beforehand the same decision is made once without being
-written or sent, only to know whose turn to wait for: a permit lives 30 s, a queue may be longer.
+The path decides about each row by itself. Whose turn to wait for is known from that decision, so it
+is made before; the path takes it over if it still holds when the row's turn has come.
 """
 
 import logging
@@ -23,7 +23,7 @@ from gateway.batches.results import (
 )
 from gateway.batches.rows import Leased, Settled
 from gateway.inference.contracts import Principal
-from gateway.inference.exchange import Inbound
+from gateway.inference.exchange import Decided, Inbound
 from gateway.inference.path import Gateway, new_id
 from gateway.protocol.answers import read_head
 from gateway.protocol.errors import GatewayError, NoDeploymentAvailable
@@ -97,9 +97,13 @@ class Attempt:
         )
 
     async def _in_turn(self, inbound: Inbound, creator: Callable[[], Creator]) -> Settled:
-        deployment = self._next_deployment(inbound)
+        try:
+            decided = self._gateway.decide(inbound, decision_id=new_id("dec_"))
+        except GatewayError:
+            return await self._ask(inbound, None)  # that is for the path to say and to record
+        deployment = self._next_deployment(decided)
         if not deployment:
-            return await self._ask(inbound)  # refused: that is for the path to say and to record
+            return await self._ask(inbound, decided)
         if not await self._pace.enter(deployment, patience_s=PATIENCE_S):
             # Let rows for others in; this one has its turn again soon.
             wait_s = 1.0 + self._chance.random()
@@ -109,21 +113,22 @@ class Attempt:
             principal = creator().now(self._gateway.fresh_snapshot()[0])
             if principal is None:
                 return Settled(row=self.row, state=RowState.PENDING)
-            return await self._ask(replace(inbound, principal=principal))
+            if principal != inbound.principal:
+                inbound = replace(inbound, principal=principal)
+            return await self._ask(inbound, decided)
         finally:
             self._pace.leave(deployment)
 
-    def _next_deployment(self, inbound: Inbound) -> str:
+    def _next_deployment(self, decided: Decided) -> str:
         gateway = self._gateway
-        decided = gateway.decide(inbound, decision_id=new_id("dec_"))
         order = gateway.router.order(
             decided.permit.candidates, decided.snapshot.destinations, now_s=gateway.monotonic()
         )
         return order[0].deployment if order and decided.permit.allowed else ""
 
-    async def _ask(self, inbound: Inbound) -> Settled:
+    async def _ask(self, inbound: Inbound, decided: Decided | None) -> Settled:
         self.sent = True
-        reply = await self._gateway.run(inbound)
+        reply = await self._gateway.run(inbound, decided=decided)
         if reply.body is None:
             await reply.aclose()
             raise GatewayError("The model server streamed an answer that nobody asked to stream.")

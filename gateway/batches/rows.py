@@ -8,7 +8,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import F
 from django.utils import timezone
 
@@ -108,7 +108,11 @@ def settle(batch_id: str, settled: Sequence[Settled], *, key: bytes) -> int:
     """
     now = timezone.now()
     with transaction.atomic():
-        taken = [each for each in settled if _store(batch_id, each, key, now)]
+        taken = _still_ours(settled)
+        _store(batch_id, [each for each in taken if each.state is not RowState.PENDING], key)
+        for each in taken:
+            if each.state is RowState.PENDING:
+                _put_back(each, now)
         done = sum(each.state is RowState.COMPLETED for each in taken)
         failed = [each for each in taken if each.state is RowState.FAILED]
         if done or failed:
@@ -137,21 +141,50 @@ def sealed_context(batch_id: str, index: int) -> str:
     return f"{batch_id}:{index}"
 
 
-def _store(batch_id: str, each: Settled, key: bytes, now: datetime) -> bool:
-    row = each.row
-    values: dict[str, object] = {"state": each.state, "lease_until": None, "driver": ""}
-    if each.state is RowState.PENDING:
-        values["not_before"] = now + timedelta(seconds=each.wait_s)
-        values["lost"] = row.lost or each.lost
-        values["tries"] = row.tries + each.tried
-        values["failures"] = row.failures + each.counts
-    else:
-        values["code"] = each.code
-        values["sealed_result"] = seal(
-            key, each.result, context=sealed_context(batch_id, row.index)
+def _still_ours(settled: Sequence[Settled]) -> list[Settled]:
+    """Those whose attempt is still the row's last one. They are locked until the transaction ends
+    (SQLite's began with the lock), so that what is written afterwards is written to these."""
+    ids = [each.row.id for each in settled]
+    leased = BatchRow.objects.filter(pk__in=ids, state=RowState.LEASED).order_by("pk")
+    attempts = dict(leased.select_for_update().values_list("pk", "attempt"))
+    return [each for each in settled if attempts.pop(each.row.id, None) == each.row.attempt]
+
+
+# One statement for all: compiled for each row, it took a tenth of the whole row's time.
+_STORE = f"""
+    UPDATE {connection.ops.quote_name(BatchRow._meta.db_table)}
+    SET state = %s, code = %s, sealed_result = %s, lease_until = NULL, driver = ''
+    WHERE id = %s AND attempt = %s AND state = %s"""  # noqa: S608 -- the table's own name
+
+
+def _store(batch_id: str, settled: Sequence[Settled], key: bytes) -> None:
+    values = [
+        (
+            each.state,
+            each.code,
+            seal(key, each.result, context=sealed_context(batch_id, each.row.index)),
+            each.row.id,
+            each.row.attempt,
+            RowState.LEASED,
         )
-    ours = BatchRow.objects.filter(pk=row.id, attempt=row.attempt, state=RowState.LEASED)
-    return ours.update(**values) == 1
+        for each in settled
+    ]
+    if values:
+        with connection.cursor() as cursor:
+            cursor.executemany(_STORE, values)
+
+
+def _put_back(each: Settled, now: datetime) -> None:
+    row = each.row
+    BatchRow.objects.filter(pk=row.id, attempt=row.attempt, state=RowState.LEASED).update(
+        state=RowState.PENDING,
+        lease_until=None,
+        driver="",
+        not_before=now + timedelta(seconds=each.wait_s),
+        lost=row.lost or each.lost,
+        tries=row.tries + each.tried,
+        failures=row.failures + each.counts,
+    )
 
 
 def _raise_label(batch_id: str, labels: list[Label]) -> None:

@@ -79,21 +79,32 @@ os.register_at_fork(after_in_child=_after_fork)
 class Gateway(Surroundings):
     """The path, wired. One per process; everything it needs is passed in."""
 
-    async def run(self, inbound: Inbound) -> Reply:
-        """Answer one request. Raises GatewayError; its `headers` then carry the decision."""
+    async def run(self, inbound: Inbound, *, decided: Decided | None = None) -> Reply:
+        """Answer one request. Raises GatewayError; its `headers` then carry the decision.
+
+        `decided`: what `decide` said about it a moment ago, never recorded. It is taken over while
+        it still holds; else, as always, the request is decided here. Give one only once.
+        """
         tried: frozenset[str] = frozenset()
         while True:
             try:
-                return await self._run_once(inbound, tried)
+                return await self._run_once(inbound, tried, decided)
             except PermitExpired as expired:
                 tried |= expired.tried
+                decided = None
 
-    async def _run_once(self, inbound: Inbound, tried: frozenset[str]) -> Reply:
-        trace = Trace(self.journal, decision_id=new_id("dec_"), started_s=self.monotonic())
+    async def _run_once(
+        self, inbound: Inbound, tried: frozenset[str], earlier: Decided | None
+    ) -> Reply:
+        if earlier is not None and not self._still_holds(earlier, inbound):
+            earlier = None
+        decision_id = new_id("dec_") if earlier is None else earlier.permit.decision_id
+        trace = Trace(self.journal, decision_id=decision_id, started_s=self.monotonic())
         headers: list[Header] = [(b"x-request-id", inbound.request_id.encode())]
-        decided: Decided | None = None
+        decided = earlier
         try:
-            decided = self.decide(inbound, decision_id=trace.decision_id)
+            if decided is None:
+                decided = self.decide(inbound, decision_id=trace.decision_id)
             reserved = await self._reserve(inbound, decided)
             if may_stay_on_prem(reserved, decided):
                 decided = self.decide(inbound, decision_id=trace.decision_id, spent=True)
@@ -141,6 +152,28 @@ class Gateway(Surroundings):
             now=self.now(),
             on_prem_only=reason,
             budget="exhausted" if spent else budget.word,
+        )
+
+    def _still_holds(self, earlier: Decided, inbound: Inbound) -> bool:
+        """Whether nothing that a decision rests on has changed since `earlier` was made: not the
+        request nor who asks, not the configuration, not what keeps everything on_prem, not how
+        the budgets stand; and its permit has not expired. Raises nothing."""
+        now = self.now()
+        try:
+            snapshot, age_s = self.fresh_snapshot()
+            budget = self.budget.state(inbound.principal, snapshot.limits)
+        except GatewayError:
+            return False
+        expires_at = inbound.principal.expires_at
+        reason = BUDGET_EXHAUSTED if budget.on_prem_only else ""
+        facts = earlier.facts
+        return (
+            snapshot is earlier.snapshot
+            and inbound == earlier.inbound
+            and facts.now <= now < earlier.permit.expires_at
+            and (expires_at is None or now.timestamp() < expires_at)
+            and facts.on_prem_only_because == (on_prem_only_reason(snapshot, age_s) or reason)
+            and facts.budget == budget.word
         )
 
     async def _reserve(self, inbound: Inbound, decided: Decided) -> Reservation | Refusal | None:
