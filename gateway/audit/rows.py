@@ -6,7 +6,7 @@ when both are in the batch, and updates the row otherwise.
 
 from collections.abc import Callable, Container, Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from operator import attrgetter
 from typing import Any, Final
 
@@ -23,13 +23,13 @@ from gateway.audit.columns import (
     Value,
     decision_values,
     missing_decision,
-    moment,
     outcome_values,
     text,
 )
 from gateway.audit.models import OutcomeState, RequestRecord
 from gateway.audit.reading import Entry
 from gateway.audit.records import DecisionRecord, OutcomeRecord
+from gateway.audit.stored_times import stored_times
 
 _Row = list[Any]
 _Decisions = dict[str, tuple[Entry, DecisionRecord]]
@@ -104,33 +104,6 @@ def _adapted(names: _Names, values: tuple[Value, ...], adapt: Callable[[datetime
     return row
 
 
-class _SqliteTimes:
-    """Unix seconds as Django stores a UTC time in SQLite, "2026-01-31 12:00:00.250000".
-
-    A text per second is kept, since records come by the thousand a second: 0.5 µs a time, a
-    datetime's own `isoformat` 1.1, Django's way 5.
-    """
-
-    def __init__(self) -> None:
-        self._second = -1.0
-        self._text = ""
-
-    def __call__(self, seconds: float) -> str:
-        time = moment(seconds)
-        microsecond = time.microsecond
-        if not microsecond:  # no fraction in the text; maybe rounded up into the next second
-            return self.slow(time)
-        if seconds // 1 != self._second:
-            self._text = self.slow(time.replace(microsecond=0))
-            self._second = seconds // 1
-        return f"{self._text}.{microsecond:06d}"
-
-    @staticmethod
-    def slow(time: datetime) -> str:
-        """Of any time."""
-        return time.replace(tzinfo=None).isoformat(" ")
-
-
 class _Parts:
     """Halves of rows, for one batch.
 
@@ -140,16 +113,9 @@ class _Parts:
 
     def __init__(self, writer: str) -> None:
         self._writer = writer
-        # The stored form of a time, and of Unix seconds.
-        self._adapt: Callable[[datetime], Any] = connection.ops.adapt_datetimefield_value
-        self._time: Callable[[float], Any] = lambda seconds: self._adapt(moment(seconds))
+        self._adapt, self._time = stored_times()
         # SQLite's driver looks long for an adapter of bool.
-        self._flag: Callable[[bool], int] = bool
-        if connection.vendor == "sqlite":
-            self._flag = int
-            if connection.timezone is UTC:
-                self._adapt = _SqliteTimes.slow
-                self._time = _SqliteTimes()
+        self._flag: Callable[[bool], int] = int if connection.vendor == "sqlite" else bool
 
     def decision(self, id_: str, entry: Entry, record: DecisionRecord) -> _Row:
         """Of the decision, from the row's id on."""
@@ -203,7 +169,8 @@ _KNOWN: Final = OutcomeState.KNOWN.value
 _PENDING: Final = (*_NO_OUTCOME_CHAIN, *NO_OUTCOME, OutcomeState.PENDING.value)
 
 
-def _id(value: str) -> str:
+def row_id(value: str) -> str:
+    """A record's id as its row has it."""
     if len(value) <= _MAX_ID and "\0" not in value:
         return value
     return text(value)[:_MAX_ID]
@@ -219,7 +186,7 @@ def store(writer: str, entries: list[Entry]) -> list[tuple[int, str]]:
     refused: list[tuple[int, str]] = []
     for entry in entries:
         record = entry.record
-        id_ = _id(record.id)
+        id_ = row_id(record.id)
         if isinstance(record, DecisionRecord):
             if decisions.setdefault(id_, (entry, record))[0] is not entry:
                 refused.append((entry.seq, _twice("decision")))

@@ -8,16 +8,18 @@ reserved for it: what a vendor may have billed is never forgotten.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final
 
 import msgspec
-from django.db import connection
+from django.db import IntegrityError, connection, transaction
 
-from gateway.audit.columns import LAST, moment, text
+from gateway.audit.columns import LAST, text
 from gateway.audit.models import OutcomeState, RequestRecord
 from gateway.audit.reading import Entry
 from gateway.audit.records import DecisionRecord, OutcomeRecord
+from gateway.audit.rows import row_id
+from gateway.audit.stored_times import stored_times
 from gateway.usage.models import Budget, BudgetSpend, UsageDay, UsageRecord
 
 _decode = msgspec.json.Decoder(DecisionRecord).decode
@@ -35,13 +37,14 @@ _DAY_KEY: Final = 8  # columns of _DAY that name the sum
 _SPEND: Final = ("budget_id", "subject", "window", "writer", "nano")
 _SPEND_KEY: Final = 4
 _UNKNOWN: Final = "(unknown)"
+_MOST: Final = LAST >> 20
 
 
 class UsageSink:
     """See the module. Holds nothing."""
 
     def loaded(self, writer: str, entries: Sequence[Entry]) -> None:
-        """Record the outcomes among these entries. Three to six statements."""
+        """Record the outcomes among these entries. Two statements, four with leased budgets."""
         outcomes = {
             entry.record.id: entry.record
             for entry in entries
@@ -92,9 +95,9 @@ def _answered(outcome: OutcomeRecord) -> _Used:
     )
     cost = outcome.cost_nano
     return _Used(
-        deployment=text(outcome.deployment),
-        zone=text(outcome.zone),
-        model=text(outcome.model),
+        deployment=outcome.deployment,
+        zone=outcome.zone,
+        model=outcome.model,
         prompt_tokens=_bounded(prompt),
         completion_tokens=_bounded(completion),
         cached_tokens=_bounded(outcome.cached_tokens),
@@ -117,7 +120,7 @@ def _lost(decision: DecisionRecord) -> _Used:
 
 def _bounded(count: int) -> int:
     """No record, however forged, may stop the loader or make a sum that no column holds."""
-    return min(max(count, 0), LAST >> 20)
+    return count if 0 <= count <= _MOST else min(max(count, 0), _MOST)
 
 
 def _decisions_of(ids: Iterable[str]) -> dict[str, DecisionRecord]:
@@ -127,47 +130,80 @@ def _decisions_of(ids: Iterable[str]) -> dict[str, DecisionRecord]:
 
 
 def _record(writer: str, used: list[tuple[DecisionRecord, _Used]]) -> None:
-    known = set(
-        UsageRecord.objects.filter(pk__in=[decision.id for decision, _ in used]).values_list(
-            "pk", flat=True
-        )
-    )
-    used = [each for each in used if each[0].id not in known]
     if not used:
         return
-    adapt = connection.ops.adapt_datetimefield_value
+    by_id = {row_id(each[0].id): each for each in used}
+    try:
+        with transaction.atomic():
+            _store(writer, by_id)
+    except IntegrityError:
+        # An id that another writer has recorded already: none is charged twice.
+        known = UsageRecord.objects.filter(pk__in=list(by_id)).values_list("pk", flat=True)
+        for id_ in list(known):
+            del by_id[id_]
+        _store(writer, by_id)
+
+
+class _Group:
+    """Requests of one batch that share everything but their times and counts."""
+
+    __slots__ = ("day", "names", "sums")
+
+    def __init__(self, day: Any, names: Sequence[str]) -> None:
+        self.day = day
+        # project, person, key_prefix, channel, endpoint, alias, deployment, zone, model
+        self.names = [text(name) for name in names]
+        self.sums = [0] * 7
+
+    @property
+    def key(self) -> tuple[Any, ...]:
+        """The columns of `_DAY` that name its sum."""
+        project, person, key_prefix, channel, _, alias, deployment, zone, _ = self.names
+        return self.day, project, person, key_prefix, channel, alias, deployment, zone
+
+
+def _store(writer: str, used: dict[str, tuple[DecisionRecord, _Used]]) -> None:
+    """The rows and what they add to the sums. Raises IntegrityError for an id that is there."""
+    _, stored = stored_times()
+    # SQLite's driver looks long for an adapter of bool.
+    flag: Callable[[bool], int] = int if connection.vendor == "sqlite" else bool
     rows: list[list[Any]] = []
-    days: defaultdict[tuple[Any, ...], list[int]] = defaultdict(lambda: [0] * 7)
+    groups: dict[tuple[Any, ...], _Group] = {}
     spends: defaultdict[tuple[int, str, str, str], int] = defaultdict(int)
-    for decision, what in used:
-        at = moment(decision.at)
-        who = (
-            text(decision.project),
-            text(decision.on_behalf_of or decision.actor),
-            text(decision.key_prefix),
-            text(decision.channel),
+    for id_, (decision, what) in used.items():
+        at = stored(decision.at)
+        names = (
+            *(decision.project, decision.on_behalf_of or decision.actor, decision.key_prefix),
+            *(decision.channel, decision.endpoint, decision.alias),
+            *(what.deployment, what.zone, what.model),
         )
-        alias = text(decision.alias)
+        # SQLite's time begins with the date, as its dates are stored.
+        day = at[:10] if type(at) is str else at.date()
+        group = groups.get((day, names))
+        if group is None:
+            group = groups[day, names] = _Group(day, names)
+        nano, prompt, completion = what.cost_nano, what.prompt_tokens, what.completion_tokens
         rows.append(
             [
-                *(decision.id, adapt(at), *who, text(decision.endpoint), alias),
-                *(what.deployment, what.zone, what.model, what.prompt_tokens),
-                *(what.completion_tokens, what.cached_tokens, what.cost_nano, what.estimated),
+                *(id_, at, *group.names, prompt, completion, what.cached_tokens, nano),
+                flag(what.estimated),
             ]
         )
-        day = connection.ops.adapt_datefield_value(at.date())
-        sums = days[day, *who, alias, what.deployment, what.zone]
-        for place, amount in enumerate(
-            (
-                *(1, what.prompt_tokens, what.completion_tokens, what.cached_tokens),
-                *(what.cost_nano or 0, what.estimated, what.cost_nano is None),
-            )
-        ):
-            sums[place] += amount
-        for budget, subject, window in _leases(decision):
-            spends[budget, subject, window, writer] += what.cost_nano or 0
+        sums = group.sums
+        sums[0] += 1
+        sums[1] += prompt
+        sums[2] += completion
+        sums[3] += what.cached_tokens
+        sums[4] += nano or 0
+        sums[5] += what.estimated
+        sums[6] += nano is None
+        if decision.leased:
+            for budget, subject, window in _leases(decision):
+                spends[budget, subject, window, writer] += nano or 0
     _insert(UsageRecord._meta.db_table, _RECORD, rows)
-    _add(UsageDay._meta.db_table, _DAY, _DAY_KEY, days)
+    _add(UsageDay._meta.db_table, _DAY, _DAY_KEY, _days(groups.values()))
+    if not spends:
+        return
     # A budget that is gone by now has no spending any more.
     there = set(
         Budget.objects.filter(pk__in={key[0] for key in spends}).values_list("pk", flat=True)
@@ -178,6 +214,15 @@ def _record(writer: str, used: list[tuple[DecisionRecord, _Used]]) -> None:
         _SPEND_KEY,
         {key: [nano] for key, nano in spends.items() if key[0] in there},
     )
+
+
+def _days(groups: Iterable[_Group]) -> dict[tuple[Any, ...], list[int]]:
+    """The sums by day; an endpoint or a model has none of its own there."""
+    days: dict[tuple[Any, ...], list[int]] = {}
+    for group in groups:
+        known = days.setdefault(group.key, [0] * len(group.sums))
+        days[group.key] = [before + more for before, more in zip(known, group.sums, strict=True)]
+    return days
 
 
 def _leases(decision: DecisionRecord) -> list[tuple[int, str, str]]:

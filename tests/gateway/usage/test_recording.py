@@ -17,6 +17,7 @@ from gateway.audit.records import DecisionRecord, OutcomeRecord
 from gateway.audit.sinks import sinks
 from gateway.inference.limits import Period, Scope
 from gateway.usage.models import BudgetSpend, UsageDay, UsageRecord
+from gateway.usage.recording import UsageSink
 from gateway.usage.services.budgets import BudgetSpec, set_budget
 from gateway.usage.services.reports import By, Question, as_csv, receipt_of, report, total
 from tests.support.world import SETUP, person, project_with
@@ -173,6 +174,17 @@ def test_numbers_of_a_forged_journal_do_not_stop_the_loader(
     assert UsageRecord.objects.get().cost_nano == 0
 
 
+def test_names_of_a_forged_journal_do_not_stop_the_loader(
+    journal: FileJournal, loader: Loader
+) -> None:
+    for id_ in ("x\0y", "z" * 300):
+        journal.append(decision(id=id_, alias="a\0b"))
+        journal.append(outcome(id=id_, model="m\0"))
+    loader.load()
+    assert sorted(UsageRecord.objects.values_list("pk", flat=True)) == ["x\ufffdy", "z" * 100]
+    assert UsageDay.objects.get().alias == "a\ufffdb"
+
+
 def test_what_a_dead_process_left_open_is_charged_as_reserved(
     journal: FileJournal, loader: Loader
 ) -> None:
@@ -193,6 +205,19 @@ def test_what_a_dead_process_left_open_is_charged_as_reserved(
     spend = BudgetSpend.objects.get()
     assert (spend.budget, spend.nano, spend.writer) == (budget, 1200, journal.writer.id)
     assert UsageDay.objects.filter(project="research").count() == 2
+
+
+def test_what_was_charged_is_not_charged_again_beside_what_is_new(
+    journal: FileJournal, loader: Loader
+) -> None:
+    journal.append(decision(1, reserved_nano=700))
+    loader.load()
+    UsageSink().died(journal.writer.id)
+    journal.append(decision(2, reserved_nano=30))
+    loader.load()
+    UsageSink().died(journal.writer.id)
+    assert UsageRecord.objects.count() == 2
+    assert UsageDay.objects.get().cost_nano == 730
 
 
 def test_usage_is_summed_by_what_is_asked_and_seen_by_who_may(
