@@ -17,8 +17,9 @@ from django.contrib.auth import get_user
 from django.http import HttpRequest, parse_cookie
 from redis.exceptions import RedisError
 
-from frontend.live.hub import LOST, Hub, Viewer
+from frontend.live.hub import Hub
 from frontend.live.ops import as_event
+from frontend.live.viewer import LOST, Viewer
 from gateway.chat.access import NoSuchConversation
 from gateway.chat.engine import Engine, engine
 from gateway.protocol.errors import FailClosed

@@ -10,13 +10,13 @@ import asyncio
 import contextlib
 import logging
 import os
-from dataclasses import dataclass, field
 from typing import Final
 
 from redis.exceptions import RedisError
 
 from frontend.live.ops import Op, as_event
 from frontend.live.room import Room
+from frontend.live.viewer import LOST, Viewer
 from gateway.chat.access import NoSuchConversation
 from gateway.chat.engine import Engine
 from gateway.chat.log import BEGINNING, Entry, Kind
@@ -24,26 +24,7 @@ from gateway.chat.log import BEGINNING, Entry, Kind
 log = logging.getLogger(__name__)
 
 WAIT_MS: Final = 5_000
-LOST: Final = b""  # in a viewer's queue: close, the browser comes again
-QUEUE_LENGTH: Final = 1_000
 PRESENCE_EVERY_S: Final = 15.0
-
-
-@dataclass(eq=False)
-class Viewer:
-    """One event connection of a browser, with every conversation that it watches."""
-
-    user: str
-    queue: "asyncio.Queue[bytes]" = field(default_factory=lambda: asyncio.Queue(QUEUE_LENGTH))
-
-    def put(self, data: bytes) -> None:
-        """Hand over an event. A browser that does not keep up is closed, and comes again."""
-        try:
-            self.queue.put_nowait(data)
-        except asyncio.QueueFull:
-            while not self.queue.empty():
-                self.queue.get_nowait()
-            self.queue.put_nowait(LOST)
 
 
 class Hub:

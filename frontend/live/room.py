@@ -1,12 +1,13 @@
 """One watched conversation in one process: who watches, and the replies that grow."""
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from django.template.loader import render_to_string
 from redis.exceptions import RedisError
 
 from frontend.live.ops import Op, as_event
+from frontend.live.viewer import Viewer
 from frontend.prose import Growing
 from frontend.showing import Shown, article, person_shown, show
 from gateway.accounts.models import User
@@ -18,9 +19,6 @@ from gateway.chat.messages import pieces_after
 from gateway.chat.models import Conversation, Message, State
 from gateway.chat.sealing import Seal
 from gateway.chat.tree import tree_of
-
-if TYPE_CHECKING:
-    from frontend.live.hub import Viewer
 
 _SAID = {
     State.DONE: "complete",
@@ -52,7 +50,7 @@ class Room:
             raise NoSuchConversation("No such conversation.")
         return get_conversation(user, conversation_id)
 
-    async def admit(self, viewer: "Viewer", position: str) -> None:
+    async def admit(self, viewer: Viewer, position: str) -> None:
         """Bring a browser up to date, and tell it everything from then on. Raises RedisError."""
         async with self._turn:
             entries = await self._engine.log.since(self.conversation_id, position)
