@@ -51,7 +51,10 @@ PROJECT_PAGES: Final = (
 LISTED_AT_MOST: Final = 40
 # Shown to organisation admins and auditors; the audit also to those who audit a project.
 AUDIT: Final = Entry(page="audit", route="audit", icon="audit", word=_("Audit"))
+OVERVIEW: Final = Entry(page="overview", route="overview", icon="gauge", word=_("Overview"))
 ORGANISATION_PAGES: Final = (
+    OVERVIEW,
+    Entry(page="deployments", route="deployments", icon="models", word=_("Deployments")),
     Entry(page="organisation-policy", route="organisation-policy", icon="shield", word=_("Policy")),
     AUDIT,
     Entry(page="administration", route="admin:index", icon="shield", word=_("Administration")),
@@ -107,7 +110,7 @@ def person_of(user: User) -> dict[str, str]:
 def _organisation_pages(user: User) -> tuple[Entry, ...]:
     if user.is_staff:
         return ORGANISATION_PAGES
-    return (AUDIT,) if projects_of(user, Role.AUDITOR).exists() else ()
+    return (OVERVIEW, AUDIT) if projects_of(user, Role.AUDITOR).exists() else ()
 
 
 def _links(entries: tuple[Entry, ...], project: Project | None) -> list[dict[str, Any]]:

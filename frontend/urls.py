@@ -3,6 +3,8 @@
 from django.urls import URLPattern, path
 
 from frontend.audit import views as audit
+from frontend.deployments import views as deployments
+from frontend.overview import views as overview
 from frontend.policies import views as policies
 from frontend.views import batches, chat, conversation_forms, conversations, library, pages
 
@@ -57,6 +59,12 @@ urlpatterns: list[URLPattern] = [
     path("c/<str:cid>/messages/<int:mid>/feedback", chat.feedback, name="chat-feedback"),
     path("c/<str:cid>/messages/<int:mid>/text", chat.text, name="chat-text"),
     path("c/<str:cid>/typing", chat.typing, name="chat-typing"),
+    # --- Overview ---
+    path("overview/", overview.overview, name="overview"),
+    path("overview/egress", overview.egress, name="egress"),
+    path("overview/first-steps", overview.put_away, name="put-first-steps-away"),
+    # --- Deployments ---
+    path("deployments/", deployments.listed, name="deployments"),
     # --- Policies and audit ---
     path("policy/", policies.policy_page, name="organisation-policy"),
     path("p/<slug:slug>/policy/", policies.policy_page, name="project-policy"),

@@ -1,6 +1,6 @@
 """What the audit's pages say of a change."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -24,6 +24,7 @@ class Change:
     project: str
     subject: str
     details: Sequence[tuple[str, str]]
+    shown: str = ""  # what it is about, by a name; empty: there is none
 
 
 def changes_of(events: Sequence[AuditEvent]) -> list[Change]:
@@ -39,10 +40,18 @@ def changes_of(events: Sequence[AuditEvent]) -> list[Change]:
             meaning=_meaning(event.type),
             project=event.project,
             subject=names.get(subject) or event.object_id,
+            shown=names.get(subject) or _name_in(event.details),
             details=[(key, _said(value)) for key, value in sorted(event.details.items())],
         )
         for event, subject in zip(events, ids, strict=True)
     ]
+
+
+def _name_in(details: Mapping[str, object]) -> str:
+    for key in ("name", "deployment", "reason"):
+        if details.get(key):
+            return str(details[key])
+    return ""
 
 
 def _meaning(type_: str) -> str:

@@ -27,6 +27,7 @@ REASONS: Final[Mapping[str, Promise]] = {
     "residue_after_masking": gettext_lazy("more was found after masking"),
     "reaches_out": gettext_lazy("the request asks a server to fetch something"),
     "egress_stopped": gettext_lazy("everything that leaves was stopped"),
+    "budget_exhausted": gettext_lazy("a budget is used up"),
     "snapshot_stale": gettext_lazy("the configuration could not be confirmed"),
 }
 

@@ -12,6 +12,7 @@ from frontend import navigation
 from frontend.badges import WORDS, Badge
 from frontend.component_files import SHARED, modules, style_sheets
 from frontend.drawings import drawing
+from gateway.deployments.services.egress import egress_stopped
 
 register = template.Library()
 
@@ -73,6 +74,17 @@ def rail(context: Context) -> dict[str, Any]:
         "page": context.get("page", ""),
         "conversation": context.get("conversation"),
         "csrf_token": context.get("csrf_token"),
+    }
+
+
+@register.inclusion_tag("stopped/stopped.html", takes_context=True)
+def stopped(context: Context) -> dict[str, Any]:
+    """The line that says that nothing leaves, while that is so. One query."""
+    user = getattr(context.get("request"), "user", None)
+    signed_in = bool(user and user.is_authenticated)
+    return {
+        "stopped": signed_in and egress_stopped(),
+        "is_admin": signed_in and getattr(user, "is_admin", False),
     }
 
 

@@ -68,7 +68,7 @@ def search(wanted: Search, *, after: str = "", limit: int = 50) -> Page:
         where.append("(at, id) < (%s, %s)")
         values += [_time(at), pk]
     sql = (
-        f"SELECT id FROM {_TABLE}{_hint()} "  # noqa: S608 - names; values are parameters
+        f"SELECT id FROM {_TABLE}{index_hint()} "  # noqa: S608 - names; values are parameters
         f"WHERE {' AND '.join(where) or '1 = 1'} ORDER BY at DESC, id DESC LIMIT {limit + 1:d}"
     )
     with connection.cursor() as cursor:
@@ -79,7 +79,7 @@ def search(wanted: Search, *, after: str = "", limit: int = 50) -> Page:
     return Page(rows=rows, next=_cursor(rows[-1]) if len(ids) > limit and rows else "")
 
 
-def _hint() -> str:
+def index_hint(name: str = INDEX) -> str:
     """SQLite would choose the index of (project, at) and read every row of the project.
 
     A migration that makes the table anew loses indexes that Django does not know; then a search
@@ -88,8 +88,8 @@ def _hint() -> str:
     if connection.vendor != "sqlite":
         return ""
     with connection.cursor() as cursor:
-        cursor.execute("SELECT 1 FROM sqlite_master WHERE type = 'index' AND name = %s", [INDEX])
-        return f" INDEXED BY {INDEX}" if cursor.fetchone() else ""
+        cursor.execute("SELECT 1 FROM sqlite_master WHERE type = 'index' AND name = %s", [name])
+        return f" INDEXED BY {name}" if cursor.fetchone() else ""
 
 
 def _conditions(wanted: Search) -> tuple[list[str], list[Any]]:

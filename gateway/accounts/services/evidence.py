@@ -4,7 +4,7 @@ The audit itself stands below accounts and knows nobody's rights; people come to
 Each look and each change is an event.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
@@ -17,6 +17,7 @@ from gateway.accounts.access import may, projects_of, require, require_admin
 from gateway.accounts.acting import Acting, System, actor_name
 from gateway.accounts.models import Project, User
 from gateway.accounts.roles import Role, stand_ins_for
+from gateway.audit.days import Day, day_between
 from gateway.audit.left import Left, what_left
 from gateway.audit.models import AuditEvent, RequestRecord
 from gateway.audit.registry import EventType
@@ -60,10 +61,29 @@ def see_request(*, by: Acting, decision_id: str) -> RequestRecord:
     return row
 
 
+def see_day(*, by: Acting, project: str = "", since: datetime, until: datetime) -> Day:
+    """Sums of the requests between two times, of one project or of all that `by` may see.
+
+    Numbers without rows, which pages show whenever they are opened: no event. Raises
+    PermissionDenied as `search_requests`.
+    """
+    named = (project,) if project else ()
+    if not _sees_all(by):
+        named = _own_projects(by, named)
+    return day_between(named or None, since, until)
+
+
 def see_events(
-    *, by: Acting, type: str = "", project: str = "", before: int | None = None, limit: int = 50
+    *,
+    by: Acting,
+    type: str = "",
+    types: Sequence[str] = (),
+    project: str = "",
+    before: int | None = None,
+    limit: int = 50,
 ) -> list[AuditEvent]:
-    """Changes of the control plane, the newest first; `before`: a `seq`, exclusive.
+    """Changes of the control plane, the newest first; `before`: a `seq`, exclusive. `types`: any
+    of these.
 
     Auditors and admins of the organisation see all, others those of the projects they own or
     audit. Raises PermissionDenied for somebody who reads no audit. One query, two for the latter.
@@ -75,6 +95,8 @@ def see_events(
         rows = rows.filter(project=project)
     if type:
         rows = rows.filter(type=type)
+    if types:
+        rows = rows.filter(type__in=types)
     if before is not None:
         rows = rows.filter(seq__lt=before)
     return list(rows[:limit])

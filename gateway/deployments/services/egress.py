@@ -17,6 +17,11 @@ def resume_egress(*, by: Acting, reason: str = "") -> bool:
     return _switch(by, stopped=False, reason=reason)
 
 
+def egress_stopped() -> bool:
+    """Whether it is stopped now. One query; a reader writes nothing."""
+    return Organisation.objects.filter(pk=1, egress_stopped=True).exists()
+
+
 def _switch(by: Acting, *, stopped: bool, reason: str) -> bool:
     require_admin(by)
     with changing():

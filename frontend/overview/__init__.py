@@ -1,0 +1,1 @@
+"""The overview: how the day went, what needs somebody, and the first steps of an installation."""
