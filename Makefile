@@ -2,10 +2,10 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-# What is about the stores; what starts servers of its own runs once, in `make test`. Not in yet:
-# batches, budgets, strict auditing and the chat, whose tests leave connections of their threads open.
-ON_POSTGRES ?= tests/frontend tests/policies/services --ignore=tests/gateway/audit/test_strict.py \
-  $(addprefix tests/gateway/,accounts admin_api audit deployments files snapshot)
+# What is about the stores; what starts servers of its own runs once, in `make test`.
+ON_POSTGRES ?= tests/frontend tests/policies/services tests/gateway/test_database_threads.py \
+  $(addprefix tests/gateway/,accounts admin_api audit chat content deployments files operations \
+  privacy snapshot telemetry usage)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .PHONY: run test test-postgres test-live check bench lock upgrade format clean

@@ -67,22 +67,22 @@ def now() -> tuple[float, float]:
     return time.perf_counter(), time.process_time()
 
 
-def set_up(var: Path, *, migrate: bool = True) -> None:
-    """Django with the audit alone, on SQLite under `var`."""
+def set_up(var: Path, *, migrate: bool = True, database: str = "") -> None:
+    """Django with the audit alone, on SQLite under `var` or on the PostgreSQL at that URL."""
+    import dj_database_url  # noqa: PLC0415
     import django  # noqa: PLC0415
     from django.conf import settings  # noqa: PLC0415
 
-    settings.configure(
-        DATABASES={
-            "default": {
-                "ENGINE": "django.db.backends.sqlite3",
-                "NAME": var / "sluice.sqlite3",
-                "OPTIONS": {
-                    "transaction_mode": "IMMEDIATE",
-                    "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;",
-                },
-            }
+    embedded = {
+        "ENGINE": "django.db.backends.sqlite3",
+        "NAME": var / "sluice.sqlite3",
+        "OPTIONS": {
+            "transaction_mode": "IMMEDIATE",
+            "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;",
         },
+    }
+    settings.configure(
+        DATABASES={"default": dj_database_url.parse(database) if database else embedded},
         VAR_DIR=var,
         JOURNAL_DIR=var / "journal",
         INSTALLED_APPS=["gateway.audit"],

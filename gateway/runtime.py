@@ -15,6 +15,7 @@ from gateway.audit.journal import FileJournal
 from gateway.audit.services import latest_time_seen, register_writer
 from gateway.audit.strict import StrictCommits
 from gateway.content.keeper import ContentKeeper
+from gateway.database_threads import in_database_thread
 from gateway.inference.clock import SteadyClock
 from gateway.inference.contracts import SnapshotUnavailable
 from gateway.inference.path import Gateway
@@ -57,7 +58,7 @@ class Runtime:
         self._snapshots = PolledSnapshot()
         await asyncio.to_thread(self._snapshots.start)
         self._journal = FileJournal(settings.JOURNAL_DIR, role=self._role)
-        await asyncio.to_thread(
+        await in_database_thread(
             register_writer, self._journal.writer, directory=settings.JOURNAL_DIR
         )
         self._leases = LeaseGate(
@@ -68,7 +69,7 @@ class Runtime:
             self._commits = StrictCommits(self._journal.writer.id)
         self._telemetry = Telemetry(tally, egress_stopped=self._egress_stopped)
         self._contents = ContentKeeper(lost=self._telemetry.lost_content)
-        clock = SteadyClock(seen=await asyncio.to_thread(latest_time_seen))
+        clock = SteadyClock(seen=await in_database_thread(latest_time_seen))
         # A short private path: unix socket names are limited to about 100 characters.
         self._sockets = tempfile.TemporaryDirectory(prefix="sluice-")
         self._providers = {

@@ -8,6 +8,7 @@ import pytest
 from django.conf import settings
 
 from tests.support import servers
+from tests.support.databases import delete_instead_of_truncate
 from tests.support.servers import PostgresServer, RedisServer
 from tests.support.sluice import Sluice
 
@@ -51,6 +52,8 @@ def redis_server() -> Iterator[RedisServer]:
 @pytest.fixture(scope="session")
 def django_db_modify_db_settings(tmp_path_factory: pytest.TempPathFactory) -> None:
     """SQLite in a file: a database in memory refuses a second thread instead of making it wait."""
-    if settings.EMBEDDED and not settings.DATABASES["default"]["TEST"]["NAME"]:
+    if not settings.EMBEDDED:
+        delete_instead_of_truncate()
+    elif not settings.DATABASES["default"]["TEST"]["NAME"]:
         path = Path(tmp_path_factory.mktemp("database")) / "test.sqlite3"
         settings.DATABASES["default"]["TEST"]["NAME"] = str(path)

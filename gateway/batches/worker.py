@@ -9,53 +9,29 @@ import asyncio
 import logging
 import os
 import threading
-from collections.abc import Awaitable, Callable
-from concurrent.futures import Future, ThreadPoolExecutor
-from typing import ParamSpec, TypeVar
+from concurrent.futures import Future
 
 import uvloop
 from celery import signals
-from django.db import DatabaseError, connection
 
 from gateway import runtime
 from gateway.batches.drive import Drive
 from gateway.batches.liveness import Presence
 from gateway.batches.pace import Pace
 from gateway.batches.queues import QueueWatch
+from gateway.database_threads import DatabaseThreads
 
 log = logging.getLogger(__name__)
 
 START_WITHIN_S = 60.0
 STOP_WITHIN_S = 8.0
 
-P = ParamSpec("P")
-T = TypeVar("T")
 
-
-class DatabaseThread:
+class DatabaseThread(DatabaseThreads):
     """One thread with one connection: what a loop's coroutines ask of the database, in turn."""
 
     def __init__(self) -> None:
-        self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="batches-database")
-
-    def __call__(
-        self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs
-    ) -> Awaitable[T]:
-        """Run it there."""
-
-        def call() -> T:
-            try:
-                return function(*args, **kwargs)
-            except DatabaseError:
-                connection.close()  # it may be broken; the next call opens another
-                raise
-
-        return asyncio.get_running_loop().run_in_executor(self._pool, call)
-
-    def close(self) -> None:
-        """Close the connection and end the thread."""
-        self._pool.submit(connection.close)
-        self._pool.shutdown()
+        super().__init__(1, name="batches-database")
 
 
 class WorkerLoop:

@@ -12,22 +12,23 @@ from django.conf import settings
 from django.db import DatabaseError
 from django.utils import timezone
 
-from gateway.chat.desk import Desk
 from gateway.chat.generation import Writers
 from gateway.chat.log import BEGINNING, ConversationLog, Kind
 from gateway.chat.messages import interrupt_dead
+from gateway.database_threads import DatabaseThreads
 from gateway.protocol.errors import FailClosed
 
 log = logging.getLogger(__name__)
 
 LOOK_EVERY_S = 5.0
+THREADS = 3
 
 
 class Engine:
     """One per web process."""
 
     def __init__(self) -> None:
-        self.desk = Desk()
+        self.desk = DatabaseThreads(THREADS, name="chat-database")
         self.log = ConversationLog(settings.REDIS_URL)
         self.writers = Writers(self.desk, self.log)
         self._looking: asyncio.Task[None] | None = None

@@ -20,13 +20,13 @@ import msgspec
 from gateway.accounts.models import User
 from gateway.chat import service
 from gateway.chat.branches import branch_of, written_label
-from gateway.chat.desk import Desk
 from gateway.chat.log import ConversationLog, Kind
 from gateway.chat.messages import Exchange, add_piece, finish, keep_receipt, still_alive
 from gateway.chat.models import State
 from gateway.chat.receipts import Receipt
 from gateway.chat.sealing import Seal
 from gateway.chat.tree import tree_of
+from gateway.database_threads import DatabaseThreads
 from gateway.inference.contracts import Principal
 from gateway.inference.exchange import Inbound, Reply
 from gateway.protocol.errors import GatewayError
@@ -50,7 +50,9 @@ class Ready:
 class Writing:
     """One reply on its way."""
 
-    def __init__(self, exchange: Exchange, user: User, desk: Desk, told: ConversationLog) -> None:
+    def __init__(
+        self, exchange: Exchange, user: User, desk: DatabaseThreads, told: ConversationLog
+    ) -> None:
         self._conversation = exchange.conversation
         self._message = exchange.reply.pk
         self._asked = exchange.person.pk
@@ -195,7 +197,7 @@ class Writing:
 class Writers:
     """All replies that this process writes. For one event loop."""
 
-    def __init__(self, desk: Desk, told: ConversationLog) -> None:
+    def __init__(self, desk: DatabaseThreads, told: ConversationLog) -> None:
         self._desk = desk
         self._told = told
         self._running: dict[int, tuple[Writing, asyncio.Task[None]]] = {}

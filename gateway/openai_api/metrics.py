@@ -4,7 +4,6 @@ Whoever is on this machine (a loopback address that no proxy handed on), or has 
 `SLUICE_METRICS_KEY`. Metrics hold no content, but they name projects and deployments.
 """
 
-import asyncio
 import hmac
 import time
 from collections.abc import Callable
@@ -12,11 +11,12 @@ from ipaddress import ip_address
 from typing import Any, Final
 
 from django.conf import settings
-from django.db import DatabaseError, connection
+from django.db import DatabaseError
 from django.db.models import Count
 
 from gateway.audit.sealing import sealed_age
 from gateway.batches.models import ACTIVE, BatchRow, RowState
+from gateway.database_threads import in_database_thread
 from gateway.inference.path import Gateway
 from gateway.telemetry.exposition import CONTENT_TYPE, Stores, render
 from gateway.telemetry.tally import Tally
@@ -46,7 +46,7 @@ class Metrics:
         now = time.monotonic()
         if now - self._asked_at >= _KEPT_S:
             self._asked_at = now
-            self._stores = await asyncio.to_thread(_ask)
+            self._stores = await in_database_thread(_ask)
         await _send(send, 200, render(self._tally, self._gateway, self._stores), CONTENT_TYPE)
 
 
@@ -78,8 +78,6 @@ def _ask() -> Stores:
         )
     except DatabaseError:
         return Stores()
-    finally:
-        connection.close()
 
 
 async def _send(send: Any, status: int, body: bytes, content_type: str) -> None:

@@ -11,13 +11,13 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Final
 
-from asgiref.sync import sync_to_async
 from django.db import DatabaseError
 from django.db.models import QuerySet, Sum
 
 from gateway.accounts.models import APIKey
 from gateway.audit import chain
 from gateway.audit.models import Writer
+from gateway.database_threads import in_database_thread
 from gateway.inference.limits import AtEnd, BudgetRule, Period, Scope, Window, window_at
 from gateway.usage.models import Budget, BudgetSpend, UsageDay
 from gateway.usage.store import Held, Holders, LeaseStore
@@ -37,9 +37,7 @@ class DatabaseLedger:
         holders = await store.holders()
         holding = await store.holders_of(held)
         try:
-            told = await sync_to_async(_read, thread_sensitive=False)(
-                rule, subject, window, holders, holding
-            )
+            told = await in_database_thread(_read, rule, subject, window, holders, holding)
         except DatabaseError:
             return False
         if told is None:
@@ -53,7 +51,7 @@ class DatabaseLedger:
         holders = await store.holders()
         holding = await store.holders_of(held)
         try:
-            gone = await sync_to_async(_gone, thread_sensitive=False)(holding, holders)
+            gone = await in_database_thread(_gone, holding, holders)
         except DatabaseError:
             return
         if gone:

@@ -19,7 +19,7 @@ def main(command: list[str]) -> int:
     """Run `command` (a module and its arguments); its exit status."""
     with (
         tempfile.TemporaryDirectory(prefix="sluice-secrets-") as place,
-        postgres() as database,
+        postgres(durable=False) as database,
         redis_server() as store,
     ):
         env = {

@@ -28,7 +28,8 @@ from tests.support.ports import free_port
 
 PATIENCE_S = 30.0
 _REDIS_DATABASES = 4096
-# Durability is what several tests are about, so fsync stays on; the rest is for small machines.
+# Durability is what several tests are about: fsync is on unless one says otherwise. The rest is for
+# small machines.
 _SETTINGS = {
     "listen_addresses": "",
     "max_connections": "200",
@@ -103,8 +104,10 @@ class Server:
 class PostgresServer(Server):
     """A cluster with the superuser `sluice`, whom everybody on this machine may be."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, durable: bool = True) -> None:
+        """Without `durable` a power cut may lose what was committed; nothing else does."""
         super().__init__("sluice-pg-")
+        self._settings = _SETTINGS if durable else {**_SETTINGS, "fsync": "off"}
         programs = postgres_programs()
         assert programs is not None
         self._programs = programs
@@ -121,7 +124,7 @@ class PostgresServer(Server):
 
     @override
     def command(self) -> list[str]:
-        settings = {**_SETTINGS, "unix_socket_directories": str(self.directory)}
+        settings = {**self._settings, "unix_socket_directories": str(self.directory)}
         words = [word for item in settings.items() for word in ("-c", "=".join(item))]
         return [*self._as_user, str(self._programs / "postgres"), "-D", str(self.data), *words]
 
@@ -202,9 +205,9 @@ class RedisServer(Server):
 
 
 @contextmanager
-def postgres() -> Iterator[PostgresServer]:
+def postgres(*, durable: bool = True) -> Iterator[PostgresServer]:
     """A running PostgreSQL."""
-    server = PostgresServer()
+    server = PostgresServer(durable=durable)
     try:
         yield server.start()
     finally:

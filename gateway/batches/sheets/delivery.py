@@ -1,11 +1,9 @@
 """A download as a response, from an event loop or without one."""
 
-import asyncio
 from collections.abc import AsyncIterator, Iterator
 from itertools import chain
 
 from django.core.handlers.asgi import ASGIRequest
-from django.db import connection
 from django.http import HttpRequest, StreamingHttpResponse
 
 from gateway.accounts.acting import actor_name
@@ -13,6 +11,7 @@ from gateway.accounts.models import User
 from gateway.batches.sheets.models import Sheet
 from gateway.batches.sheets.results import download
 from gateway.batches.sheets.writing import MEDIA_TYPES, Format
+from gateway.database_threads import in_database_thread
 from gateway.protocol.errors import InvalidRequest
 
 
@@ -37,11 +36,5 @@ def delivered(request: HttpRequest, by: User, sheet: Sheet, word: str) -> Stream
 
 
 async def _in_threads(pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
-    def step() -> bytes:
-        try:
-            return next(pieces, b"")
-        finally:
-            connection.close()
-
-    while piece := await asyncio.to_thread(step):
+    while piece := await in_database_thread(next, pieces, b""):
         yield piece

@@ -1,13 +1,11 @@
 """One request for a stored object, and the few things that its actions share."""
 
-import asyncio
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from dataclasses import dataclass
-from typing import Any, ParamSpec, TypeVar
+from typing import Any
 from urllib.parse import parse_qsl
 
 import msgspec
-from django.db import connection
 
 from gateway.inference.contracts import Principal, Snapshot
 from gateway.inference.label import read_declaration
@@ -16,8 +14,6 @@ from gateway.protocol.errors import FailClosed, InvalidRequest, RequestTooLarge,
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
-P = ParamSpec("P")
-T = TypeVar("T")
 MAX_JSON_BYTES = 256 * 1024
 
 
@@ -88,18 +84,6 @@ class Asked:
 def query_of(raw: bytes) -> dict[str, str]:
     """The query's fields, the last of each name."""
     return dict(parse_qsl(raw.decode("latin-1"), keep_blank_values=True, max_num_fields=50))
-
-
-async def in_thread(function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
-    """Run what uses the database in a thread; its connection is closed afterwards."""
-
-    def call() -> T:
-        try:
-            return function(*args, **kwargs)
-        finally:
-            connection.close()
-
-    return await asyncio.to_thread(call)
 
 
 async def send_json(send: Send, tree: dict[str, Any], *, request_id: str) -> None:

@@ -6,7 +6,8 @@ from typing import Any
 from gateway.batches import services
 from gateway.batches.jsonl import URL_OF
 from gateway.batches.models import Batch
-from gateway.openai_api.stored.asking import Asked, in_thread
+from gateway.database_threads import in_database_thread
+from gateway.openai_api.stored.asking import Asked
 from gateway.openai_api.stored.files import list_shape
 from gateway.protocol.errors import InvalidRequest
 from gateway.protocol.json_tree import decode_object
@@ -58,7 +59,7 @@ async def created(asked: Asked, _: str) -> dict[str, Any]:
     """`POST /v1/batches`."""
     asked.require_scope(SCOPE)
     wanted = _wanted(asked, decode_object(await asked.json_body()))
-    return await in_thread(_create, asked, wanted)
+    return await in_database_thread(_create, asked, wanted)
 
 
 def _create(asked: Asked, wanted: services.Wanted) -> dict[str, Any]:
@@ -68,7 +69,7 @@ def _create(asked: Asked, wanted: services.Wanted) -> dict[str, Any]:
 async def listed(asked: Asked, _: str) -> dict[str, Any]:
     """`GET /v1/batches`."""
     asked.require_scope(SCOPE)
-    return await in_thread(_list, asked, limit=asked.number("limit", default=20, most=100))
+    return await in_database_thread(_list, asked, limit=asked.number("limit", default=20, most=100))
 
 
 def _list(asked: Asked, *, limit: int) -> dict[str, Any]:
@@ -80,7 +81,7 @@ def _list(asked: Asked, *, limit: int) -> dict[str, Any]:
 async def retrieved(asked: Asked, batch_id: str) -> dict[str, Any]:
     """`GET /v1/batches/{id}`."""
     asked.require_scope(SCOPE)
-    return await in_thread(_retrieve, asked, batch_id)
+    return await in_database_thread(_retrieve, asked, batch_id)
 
 
 def _retrieve(asked: Asked, batch_id: str) -> dict[str, Any]:
@@ -90,7 +91,7 @@ def _retrieve(asked: Asked, batch_id: str) -> dict[str, Any]:
 async def cancelled(asked: Asked, batch_id: str) -> dict[str, Any]:
     """`POST /v1/batches/{id}/cancel`."""
     asked.require_scope(SCOPE)
-    return await in_thread(_cancel, asked, batch_id)
+    return await in_database_thread(_cancel, asked, batch_id)
 
 
 def _cancel(asked: Asked, batch_id: str) -> dict[str, Any]:

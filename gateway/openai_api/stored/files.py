@@ -7,10 +7,11 @@ from typing import Any
 from django.db import connection
 
 from gateway.accounts.limits import limits_of
+from gateway.database_threads import in_database_thread
 from gateway.files import services
 from gateway.files.models import Purpose, StoredFile
 from gateway.files.uploads import Upload, require_lifetime
-from gateway.openai_api.stored.asking import Asked, in_thread
+from gateway.openai_api.stored.asking import Asked
 from gateway.openai_api.stored.multipart import FormReader
 from gateway.protocol.errors import InvalidRequest, RequestTooLarge
 
@@ -45,7 +46,7 @@ async def uploaded(asked: Asked, _: str) -> dict[str, Any]:
     """`POST /v1/files`: the form is encrypted as it comes, in constant memory."""
     asked.require_scope(SCOPE)
     declared = asked.declaration(asked.declared)
-    upload = await in_thread(_begin, asked)
+    upload = await in_database_thread(_begin, asked)
     try:
         form = FormReader(asked.content_type, upload.write)
         waiting = bytearray()
@@ -60,7 +61,7 @@ async def uploaded(asked: Asked, _: str) -> dict[str, Any]:
                 waiting.clear()
         await asyncio.to_thread(form.feed, bytes(waiting))
         form.finish()
-        return await in_thread(_finish, upload, form, declared)
+        return await in_database_thread(_finish, upload, form, declared)
     finally:
         await asyncio.to_thread(upload.discard)
 
@@ -110,7 +111,7 @@ async def listed(asked: Asked, _: str) -> dict[str, Any]:
     order = asked.query.get("order", "desc")
     if order not in {"asc", "desc"}:
         raise InvalidRequest("`order` must be asc or desc.", param="order")
-    return await in_thread(
+    return await in_database_thread(
         _list,
         asked,
         limit=asked.number("limit", default=MAX_LIST, most=MAX_LIST),
@@ -144,7 +145,7 @@ def list_shape(data: list[dict[str, Any]], *, has_more: bool) -> dict[str, Any]:
 async def retrieved(asked: Asked, file_id: str) -> dict[str, Any]:
     """`GET /v1/files/{id}`."""
     asked.require_scope(SCOPE)
-    return await in_thread(_retrieve, asked, file_id)
+    return await in_database_thread(_retrieve, asked, file_id)
 
 
 def _retrieve(asked: Asked, file_id: str) -> dict[str, Any]:
@@ -155,14 +156,14 @@ def _retrieve(asked: Asked, file_id: str) -> dict[str, Any]:
 async def deleted(asked: Asked, file_id: str) -> dict[str, Any]:
     """`DELETE /v1/files/{id}`: gone for good, the bytes too."""
     asked.require_scope(SCOPE)
-    await in_thread(services.delete_file, asked.principal, file_id)
+    await in_database_thread(services.delete_file, asked.principal, file_id)
     return {"id": file_id, "object": "file", "deleted": True}
 
 
 async def content(asked: Asked, file_id: str) -> None:
     """`GET /v1/files/{id}/content`: the event first, then the text, chunk by chunk."""
     asked.require_scope(SCOPE)
-    row = await in_thread(_to_download, asked, file_id)
+    row = await in_database_thread(_to_download, asked, file_id)
     pieces = _pieces(row)
     try:
         # The first chunk opens before the head leaves: an unreadable file is an error, not a stub.

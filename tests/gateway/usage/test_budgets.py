@@ -12,6 +12,7 @@ import pytest
 from django.utils import timezone
 
 from gateway.audit.models import Writer
+from gateway.database_threads import in_database_thread
 from gateway.inference.contracts import Principal, Refusal, Reservation
 from gateway.inference.limits import (
     Ask,
@@ -321,7 +322,7 @@ def test_what_a_dead_process_held_comes_back_when_its_journal_is_loaded(
     async def body(one: LeaseGate, two: LeaseGate) -> None:
         granted(await reserve(one, ask(rule, tokens=90))).settle(tokens=1, cost_nano=20 * CENT)
         refused(await reserve(two, ask(rule, tokens=90)))
-        await asyncio.to_thread(_bury)
+        await in_database_thread(_bury)
         await two._establish(two._applicable(WHO, wish.limits).money[0])
         forget_refusals(two)
         granted(await reserve(two, wish))
