@@ -323,7 +323,7 @@ def test_what_a_dead_process_held_comes_back_when_its_journal_is_loaded(
         granted(await reserve(one, ask(rule, tokens=90))).settle(tokens=1, cost_nano=20 * CENT)
         refused(await reserve(two, ask(rule, tokens=90)))
         await in_database_thread(_bury)
-        await two._establish(two._applicable(WHO, wish.limits).money[0])
+        await two._establish(two.applicable.of(WHO, wish.limits).money[0])
         forget_refusals(two)
         granted(await reserve(two, wish))
         refused(await reserve(two, ask(rule, tokens=10)))
