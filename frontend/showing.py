@@ -10,16 +10,18 @@ from django.template.loader import render_to_string
 from django.utils.translation import gettext as _
 
 from frontend.badges import Badge, badge_for
+from frontend.money import money
 from frontend.prose import VERSION, Growing, render
 from frontend.words import category_word, sensitivity_word
 from gateway.chat.branches import sent_file
 from gateway.chat.messages import pieces_after
 from gateway.chat.models import Attachment, AttachmentKind, Author, Conversation, Message, State
-from gateway.chat.receipts import Receipt, read_receipt
+from gateway.chat.receipts import MaskedItem, Receipt, read_receipt
 from gateway.chat.sealing import Seal
 from gateway.chat.tree import Tree
 
 COLOURS = 6
+PEEKED = 4  # masked things that a glance shows; the receipt has all
 REMEDY = "What would allow it:"
 Json = dict[str, Any]
 
@@ -83,6 +85,17 @@ class Shown:
             "in": f"{self.receipt.prompt_tokens:,}",
             "out": f"{self.receipt.completion_tokens:,}",
         }
+
+    @property
+    def cost(self) -> str:
+        """What it cost; empty where nobody knows."""
+        told = money(self.receipt.cost_nano)
+        return f"≈ {told}" if told and self.receipt.estimated else told
+
+    @property
+    def peeked(self) -> list[MaskedItem]:
+        """The first of what was masked, for a glance."""
+        return self.receipt.masked_items[:PEEKED]
 
     @property
     def seconds(self) -> str:

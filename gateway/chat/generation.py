@@ -149,6 +149,7 @@ class Writing:
             return await self._read(reply)
         finally:
             await reply.aclose()
+            self._receipt.take_cost(reply.receipt)
 
     async def _read(self, reply: Reply) -> State:
         state = State.DONE

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 import msgspec
 
+from gateway.inference.prices import Receipt as Used
 from gateway.protocol.errors import GatewayError
 
 
@@ -40,7 +41,9 @@ class Receipt(msgspec.Struct, kw_only=True):
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
     seconds: float | None = None
-    cost: str = ""  # with its currency: "0.0021 EUR"
+    cost_nano: int | None = None  # in nano-dollars
+    unpriced: bool = False  # answered, and nobody knows what that costs
+    estimated: bool = False  # the vendor gave no figures, so the tokens are ours
     code: str = ""  # of the error, where there was one
     reason: str = ""
     ways: list[Way] = []
@@ -61,6 +64,14 @@ class Receipt(msgspec.Struct, kw_only=True):
         self.rules = _words(found.get("x-sluice-rules", ""))
         masked = found.get("x-sluice-masked", "")
         self.masked = int(masked) if masked.isdigit() else 0
+
+    def take_cost(self, used: Used | None) -> None:
+        """Note what the gateway counted, once the answer has ended; None: nobody answered."""
+        if used is None:
+            return
+        self.prompt_tokens, self.completion_tokens = used.prompt_tokens, used.completion_tokens
+        self.cost_nano, self.estimated = used.cost_nano, used.estimated
+        self.unpriced = used.cost_nano is None
 
     def take_error(self, error: GatewayError) -> None:
         """Note why there is no reply."""
