@@ -5,7 +5,7 @@ from django.urls import URLPattern, path
 from frontend.audit import views as audit
 from frontend.deployments import views as deployments
 from frontend.overview import views as overview
-from frontend.policies import views as policies
+from frontend.policies import urls as policies
 from frontend.views import batches, chat, conversation_forms, conversations, library, pages
 
 urlpatterns: list[URLPattern] = [
@@ -66,8 +66,7 @@ urlpatterns: list[URLPattern] = [
     # --- Deployments ---
     path("deployments/", deployments.listed, name="deployments"),
     # --- Policies and audit ---
-    path("policy/", policies.policy_page, name="organisation-policy"),
-    path("p/<slug:slug>/policy/", policies.policy_page, name="project-policy"),
+    *policies.urlpatterns,
     path("audit/", audit.decisions, name="audit"),
     path("audit/changes/", audit.changes, name="audit-changes"),
     path("audit/<str:decision_id>/", audit.decision, name="audit-decision"),

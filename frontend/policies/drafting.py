@@ -73,7 +73,7 @@ class _Asked:
 
     @property
     def version(self) -> int:
-        return _number(self.given.get("version", ""))
+        return number_of(self.given.get("version", ""))
 
     @property
     def reason(self) -> str:
@@ -122,7 +122,7 @@ def _discard(asked: _Asked) -> Came:
 
 
 def _roll_back(asked: _Asked) -> Came:
-    number = _number(asked.given.get("number", ""))
+    number = number_of(asked.given.get("number", ""))
     done = publications.roll_back_or_ask(
         by=asked.by, project=asked.project, number=number, reason=asked.reason
     )
@@ -179,10 +179,11 @@ def _waiting(asked: _Asked) -> PendingPublication:
 
 def _base(asked: _Asked) -> int | None:
     written = asked.given.get("base", "")
-    return _number(written) if written else None
+    return number_of(written) if written else None
 
 
-def _number(written: str) -> int:
+def number_of(written: str) -> int:
+    """A number that a page sent back. Raises ValidationError for what is none."""
     if not (written.isascii() and written.isdecimal() and len(written) < 10):
         raise ValidationError(_("This page is out of date: open it again."))
     return int(written)
@@ -206,4 +207,4 @@ def _placed(problem: Any) -> str:
     return f"{where}: {problem.sentence} {problem.advice}".strip()
 
 
-__all__ = ["Came", "PermissionDenied", "act", "as_yaml"]
+__all__ = ["Came", "PermissionDenied", "act", "as_yaml", "number_of"]

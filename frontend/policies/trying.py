@@ -44,9 +44,9 @@ def try_it(given: Mapping[str, str], *, user: User, project: Project) -> Trial:
     }
     try:
         snapshot, age_s = runtime.gateway().fresh_snapshot()
-        if given.get("against") == "draft":
-            document = named_document(project, "draft")
-            view = view_in(project, read_shared(list(Deployment.objects.all())), document)
+        draft = named_document(project, "draft") if given.get("against") == "draft" else None
+        if draft is not None:
+            view = view_in(project, read_shared(list(Deployment.objects.all())), draft)
             snapshot = replace(snapshot, projects={**snapshot.projects, project.slug: view})
         told = explain_request(
             snapshot,

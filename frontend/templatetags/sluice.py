@@ -12,6 +12,7 @@ from frontend import navigation
 from frontend.badges import WORDS, Badge
 from frontend.component_files import SHARED, modules, style_sheets
 from frontend.drawings import drawing
+from frontend.policies.emphasis import emphasised
 from gateway.deployments.services.egress import egress_stopped
 
 register = template.Library()
@@ -62,6 +63,9 @@ def scripts(names: str) -> SafeString:
         '<script type="module" src="{}"></script>',
         ((static(path),) for path in modules(names.split())),
     )
+
+
+register.filter("emphasised", emphasised)
 
 
 @register.inclusion_tag("rail/rail.html", takes_context=True)

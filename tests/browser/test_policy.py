@@ -29,13 +29,12 @@ def test_axe_finds_nothing_on_a_policy_with_a_text_tried(opened: Open, scheme: s
 
 
 def test_a_rule_published_here_holds_in_the_chat_within_a_second(opened: Open) -> None:
-    screens = opened("/p/demo/policy/")
+    screens = opened("/p/demo/policy/draft/")
     page = screens.page
     before = page.get_by_label("The policy as YAML").input_value()
     page.get_by_label("The policy as YAML").fill(RULE)
     page.get_by_role("button", name="Save draft").click()
-    expect(page.locator("#edit")).to_contain_text("New rule stays:")
-    page.get_by_label("Against").select_option("draft")
+    expect(page.locator(".changes")).to_contain_text("New rule stays:")
     page.get_by_label("Text", exact=True).fill(CLEAN_TEXT)
     expect(page.locator("#trial .fact")).to_have_text("Stays on your servers")
     page.get_by_label("Reason").fill("for this test")
@@ -47,7 +46,7 @@ def test_a_rule_published_here_holds_in_the_chat_within_a_second(opened: Open) -
         screens.write(CLEAN_TEXT)
         screens.expect_badge("on_prem")
     finally:
-        page.goto("/p/demo/policy/")
+        page.goto("/p/demo/policy/draft/")
         page.get_by_label("The policy as YAML").fill(before)
         page.get_by_role("button", name="Publish", exact=True).click()
         expect(page.get_by_role("status").first).to_contain_text("is in effect")

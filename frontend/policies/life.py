@@ -1,0 +1,230 @@
+"""What surrounds a policy in effect: exceptions, a shadow beside it, and what is odd about it."""
+
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, time
+
+from django import forms
+from django.core.exceptions import ValidationError
+from django.db.models import Q
+from django.http import QueryDict
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from frontend.badges import Badge, badge_for
+from frontend.policies import words as w
+from frontend.policies.drafting import Came
+from frontend.policies.rule_form import Listed, Picks
+from gateway.accounts.models import Group, Project, User
+from gateway.accounts.services.second_person import SecondPersonNeeded
+from gateway.deployments.models import ModelAlias
+from policies.engine.document import DocumentError
+from policies.models import RuleException
+from policies.services import exceptions, shadows
+from policies.services.judging import NotPublished
+from policies.services.lint import LintFinding, lint
+from policies.services.overview import named_document
+
+
+class ExceptionForm(forms.Form):
+    """A new exception. Everything left open under "only for" does not matter."""
+
+    name = forms.SlugField(label=gettext_lazy("Name"), max_length=63)
+    rules = forms.MultipleChoiceField(label=gettext_lazy("Rules it suspends"), widget=Picks)
+    ends = forms.DateField(
+        label=gettext_lazy("Until the end of"),
+        widget=forms.DateInput({"type": "date"}),
+        help_text=gettext_lazy(
+            "At most a year from now. It only ever ends: make another to extend it."
+        ),
+    )
+    owner = forms.ModelChoiceField(
+        queryset=User.objects.none(), label=gettext_lazy("Who answers for it"), empty_label=None
+    )
+    reason = forms.CharField(label=gettext_lazy("Why"), max_length=500)
+    groups = forms.MultipleChoiceField(
+        label=gettext_lazy("Only for groups"), required=False, widget=Picks
+    )
+    aliases = forms.MultipleChoiceField(
+        label=gettext_lazy("Only for models"), required=False, widget=Picks
+    )
+    keys = Listed(
+        label=gettext_lazy("Only for API keys, by their first letters"),
+        required=False,
+        max_length=500,
+    )
+
+
+def exception_form(project: Project, user: User, data: QueryDict | None = None) -> ExceptionForm:
+    """The form with what there is to choose from. Rules of the organisation: for admins."""
+    form = ExceptionForm(data, initial={"owner": user.pk})
+    names = exceptions.rule_names(project)
+    if not user.is_admin:
+        names = tuple(name for name in names if name.startswith("project:"))
+    choices: dict[str, w.Choices] = {
+        "rules": [(name, _rule_word(name)) for name in names],
+        "groups": w.plain(Group.objects.values_list("slug", flat=True)),
+        "aliases": w.plain(ModelAlias.objects.values_list("name", flat=True)),
+    }
+    for name, offered in choices.items():
+        form.fields[name].choices = offered  # type: ignore[attr-defined]
+    owners = User.objects.filter(Q(memberships__project=project) | Q(pk=user.pk), is_active=True)
+    form.fields["owner"].queryset = owners.distinct().order_by("email")  # type: ignore[attr-defined]
+    return form
+
+
+def add_exception(form: ExceptionForm, *, by: User, project: Project) -> Came:
+    """Suspend what the form says. Raises PermissionDenied."""
+    if not form.is_valid():
+        return Came(problems=[_("The exception is not complete.")])
+    given = form.cleaned_data
+    wanted = exceptions.ExceptionWanted(
+        name=given["name"],
+        rules=tuple(given["rules"]),
+        reason=given["reason"],
+        ends_at=timezone.make_aware(datetime.combine(given["ends"], time(23, 59, 59))),
+        groups=tuple(given["groups"]),
+        keys=tuple(given["keys"]),
+        aliases=tuple(given["aliases"]),
+    )
+    try:
+        row = exceptions.create_exception(
+            by=by, project=project, wanted=wanted, owner=given["owner"]
+        )
+    except ValidationError as error:
+        _tell(form, error)
+        return Came(problems=[_("The exception cannot be made like this.")])
+    except NotPublished as error:
+        return Came(problems=[f"{each.sentence} {each.advice}" for each in error.problems])
+    except SecondPersonNeeded as error:
+        advice = _("Two people make it with `manage.py exception add`.")
+        return Came(problems=[f"{error} {advice}"])
+    return Came(done=_("The exception %(name)s holds.") % {"name": row.name})
+
+
+def _tell(form: ExceptionForm, error: ValidationError) -> None:
+    fields = {"ends_at": "ends"}
+    told = error.message_dict if hasattr(error, "error_dict") else {"": error.messages}
+    for name, sentences in told.items():
+        field = fields.get(name, name)
+        for sentence in sentences:
+            form.add_error(field if field in form.fields else None, sentence)
+
+
+def end_exception(given: Mapping[str, str], *, by: User, project: Project) -> Came:
+    """Let the rules of one hold again. Raises PermissionDenied."""
+    try:
+        key = uuid.UUID(given.get("exception", ""))
+    except ValueError:
+        key = uuid.UUID(int=0)
+    found = RuleException.objects.filter(project=project, pk=key).first()
+    if found is None:
+        return Came(problems=[_("There is no such exception.")])
+    exceptions.end_exception(by=by, exception=found)
+    return Came(done=_("The exception %(name)s has ended.") % {"name": found.name})
+
+
+def start_shadow(given: Mapping[str, str], *, by: User, project: Project) -> Came:
+    """Decide the draft beside what is in effect. Raises PermissionDenied."""
+    document = named_document(project, "draft")
+    if document is None:
+        return Came(problems=[_("There is no draft to put in shadow.")])
+    source = _("draft %(version)s") % {"version": given.get("version", "")[:9]}
+    try:
+        shadows.start_shadow(by=by, project=project, document=document, source=source)
+    except DocumentError as error:
+        return Came(problems=[each.as_text() for each in error.problems])
+    return Came(done=_("The draft is decided beside what is in effect, and changes nothing."))
+
+
+def end_shadow(_given: Mapping[str, str], *, by: User, project: Project) -> Came:
+    """Decide nothing beside any more. Raises PermissionDenied."""
+    shadows.end_shadow(by=by, project=project)
+    return Came(done=_("The shadow has ended; what it showed stays."))
+
+
+Act = Callable[..., Came]
+ACTS: Mapping[str, Act] = {
+    "exception-end": end_exception,
+    "shadow-start": start_shadow,
+    "shadow-end": end_shadow,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MoveShown:
+    """Requests that would go elsewhere, with badges; None: refused, or not known."""
+
+    count: int
+    before: Badge | None
+    after: Badge | None
+    words: str
+    deployments: Sequence[str]
+    decisions: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShadowShown:
+    """The shadow of a project, running or the last one."""
+
+    running: bool
+    source: str
+    since: datetime
+    sentence: str
+    moves: Sequence[MoveShown]
+    decided: int
+    failed: int
+    partial: bool
+    rules: Mapping[str, int]
+
+
+def shadow_shown(project: Project) -> ShadowShown | None:
+    """What it showed so far; None: there never was one. Reads up to 20,000 decisions."""
+    try:
+        compared = shadows.compare(project)
+    except ValidationError:
+        return None
+    running = shadows.shadow_of(project)
+    return ShadowShown(
+        running=running is not None,
+        source=running.source if running is not None else "",
+        since=compared.since,
+        sentence=compared.sentence,
+        moves=[_move(move) for move in compared.moves],
+        decided=compared.decided,
+        failed=compared.failed,
+        partial=compared.partial,
+        rules=compared.rules,
+    )
+
+
+def _move(move: shadows.Move) -> MoveShown:
+    return MoveShown(
+        count=move.count,
+        before=_place(move.before),
+        after=_place(move.after),
+        words=move.words,
+        deployments=[f"{count} {names}" for names, count in move.deployments.items()],
+        decisions=move.decisions[:SHOWN],
+    )
+
+
+SHOWN = 8  # decisions linked of each move
+
+
+def _place(place: str) -> Badge | None:
+    if place == shadows.DENIED:
+        return Badge.BLOCKED
+    return badge_for(place) if place in {each.value for each in Badge} else None
+
+
+def oddities(project: Project | None) -> Sequence[LintFinding]:
+    """What is odd about the policy in effect. Up to some seconds of CPU."""
+    return lint(project)
+
+
+def _rule_word(name: str) -> str:
+    scope, _colon, rule = name.partition(":")
+    return _("%(rule)s (organisation)") % {"rule": rule} if scope == "organisation" else rule
