@@ -50,10 +50,13 @@ PROJECT_PAGES: Final = (
 )
 LISTED_AT_MOST: Final = 40
 # Shown to organisation admins and auditors; the audit also to those who audit a project.
+PROJECTS: Final = Entry(page="projects", route="projects", icon="project", word=_("Projects"))
+KEYS: Final = Entry(page="keys", route="keys", icon="key", word=_("API keys"))
+PEOPLE: Final = Entry(page="people", route="people", icon="people", word=_("People"))
+ROLES: Final = Entry(page="roles", route="roles", icon="people", word=_("Roles"))
 AUDIT: Final = Entry(page="audit", route="audit", icon="audit", word=_("Audit"))
 OVERVIEW: Final = Entry(page="overview", route="overview", icon="gauge", word=_("Overview"))
 ORGANISATION_PAGES: Final = (
-    OVERVIEW,
     Entry(page="deployments", route="deployments", icon="models", word=_("Deployments")),
     Entry(page="organisation-policy", route="organisation-policy", icon="shield", word=_("Policy")),
     AUDIT,
@@ -108,9 +111,12 @@ def person_of(user: User) -> dict[str, str]:
 
 
 def _organisation_pages(user: User) -> tuple[Entry, ...]:
+    everybodys = (PROJECTS, KEYS, PEOPLE if user.is_admin else ROLES)
     if user.is_staff:
-        return ORGANISATION_PAGES
-    return (OVERVIEW, AUDIT) if projects_of(user, Role.AUDITOR).exists() else ()
+        return (OVERVIEW, *everybodys, *ORGANISATION_PAGES)
+    if projects_of(user, Role.AUDITOR).exists():
+        return (OVERVIEW, *everybodys, AUDIT)
+    return everybodys
 
 
 def _links(entries: tuple[Entry, ...], project: Project | None) -> list[dict[str, Any]]:

@@ -1,26 +1,18 @@
-"""Signing in and out, with the audit event of each.
+"""Signing out, and refused sign-ins, with the audit event of each; `gateway.accounts.login` starts
+sessions.
 
 A refused sign-in is recorded without the address that was typed: people type passwords there.
 """
 
-from django.contrib.auth import login, logout
+from django.contrib.auth import logout
 from django.db import transaction
 from django.http import HttpRequest
 
-from gateway.accounts.acting import actor_name
+from gateway.accounts.login.events import of_person, refused
 from gateway.accounts.models import User
 from gateway.audit.registry import EventType
-from gateway.audit.services import record_event
 
 PASSWORD = "password"  # noqa: S105 - the method's name
-DOOR = "system:login"
-
-
-@transaction.atomic
-def sign_in(request: HttpRequest, user: User) -> None:
-    """Start a session for `user`, whose password was checked."""
-    login(request, user)
-    _record(EventType.USER_LOGGED_IN, user, method=PASSWORD)
 
 
 @transaction.atomic
@@ -29,25 +21,9 @@ def sign_out(request: HttpRequest) -> None:
     user = request.user
     logout(request)
     if isinstance(user, User):
-        _record(EventType.USER_LOGGED_OUT, user)
+        of_person(EventType.USER_LOGGED_OUT, user)
 
 
-def refuse_sign_in() -> None:
-    """Record that an address and a password did not match, or that the account is off."""
-    record_event(
-        actor=DOOR,
-        type=EventType.LOGIN_FAILED,
-        object_type="login",
-        object_id="",
-        details={"reason": "no_match", "method": PASSWORD},
-    )
-
-
-def _record(type: EventType, user: User, **details: str) -> None:
-    record_event(
-        actor=actor_name(user),
-        type=type,
-        object_type="user",
-        object_id=str(user.pk),
-        details=details,
-    )
+def refuse_sign_in(reason: str) -> None:
+    """Record that a sign-in was refused: `no_match` (or the account is off), or `throttled`."""
+    refused(reason, method=PASSWORD)

@@ -2,15 +2,34 @@
 
 from django.urls import URLPattern, path
 
+from frontend.account import door
+from frontend.account import views as account
 from frontend.audit import views as audit
 from frontend.deployments import views as deployments
 from frontend.overview import views as overview
+from frontend.people import invitations, keys, people, projects, roles
 from frontend.policies import urls as policies
-from frontend.views import batches, chat, conversation_forms, conversations, library, pages
+from frontend.views import batches, chat, conversation_forms, conversations, library
 
 urlpatterns: list[URLPattern] = [
-    path("login/", pages.SignIn.as_view(), name="login"),
-    path("logout/", pages.SignOut.as_view(), name="logout"),
+    # --- Signing in; names with `account_`, `mfa_` and `openid_connect_` are django-allauth's ---
+    path("login/", door.SignIn.as_view(), name="login"),
+    path("login/", door.SignIn.as_view(), name="account_login"),
+    path("login/code/", door.SecondFactor.as_view(), name="mfa_authenticate"),
+    path("login/with/<slug:provider_id>/", door.to_provider, name="openid_connect_login"),
+    path("login/with/<slug:provider_id>/back/", door.from_provider, name="openid_connect_callback"),
+    path("logout/", door.SignOut.as_view(), name="logout"),
+    path("invitation/<str:secret>/", invitations.accept_page, name="invitation"),
+    # --- One's own account ---
+    path("account/", account.account, name="account"),
+    path("account/prove/", door.ProveAgain.as_view(), name="account_reauthenticate"),
+    path("account/prove/code/", door.ProveAgainByCode.as_view(), name="mfa_reauthenticate"),
+    path("account/second-factor/", account.second_factor, name="mfa_activate_totp"),
+    path("account/second-factor/codes", account.new_codes, name="new-codes"),
+    path("account/second-factor/remove", account.without_second_factor, name="remove-factor"),
+    path("account/sessions", account.end, name="end-session"),
+    path("account/link", account.link, name="link-provider"),
+    path("account/unlink", account.unlink, name="unlink-provider"),
     # --- Chat pages ---
     path("", conversations.new_chat, name="chat"),
     path("p/<slug:slug>/", conversations.new_chat, name="project-chat"),
@@ -65,6 +84,31 @@ urlpatterns: list[URLPattern] = [
     path("overview/first-steps", overview.put_away, name="put-first-steps-away"),
     # --- Deployments ---
     path("deployments/", deployments.listed, name="deployments"),
+    # --- Projects, people, keys ---
+    path("projects/", projects.projects_page, name="projects"),
+    path("projects/<slug:slug>/", projects.project_page, name="project"),
+    path("projects/<slug:slug>/change", projects.change, name="change-project"),
+    path("projects/<slug:slug>/archive", projects.archive, name="archive-project"),
+    path("projects/<slug:slug>/members", projects.member, name="set-member"),
+    path("projects/<slug:slug>/members/remove", projects.leave, name="remove-member"),
+    path("projects/<slug:slug>/accounts", projects.new_account, name="new-service-account"),
+    path(
+        "projects/<slug:slug>/accounts/<slug:account>/end",
+        projects.end_account,
+        name="end-service-account",
+    ),
+    path("people/", people.people_page, name="people"),
+    path("people/groups/", people.groups_page, name="groups"),
+    path("people/signing-in/", people.signing_in_page, name="signing-in"),
+    path("people/invitations", invitations.make, name="make-invitation"),
+    path("people/invitations/<uuid:pk>/end", invitations.revoke, name="end-invitation"),
+    path("people/<uuid:pk>/", people.person_page, name="person"),
+    path("people/<uuid:pk>/act", people.act_on_person, name="act-on-person"),
+    path("roles/", roles.roles_page, name="roles"),
+    path("keys/", keys.keys_page, name="keys"),
+    path("keys/<uuid:pk>/", keys.key_page, name="key"),
+    path("keys/<uuid:pk>/rotate", keys.rotate, name="rotate-key"),
+    path("keys/<uuid:pk>/revoke", keys.revoke, name="revoke-key"),
     # --- Policies and audit ---
     *policies.urlpatterns,
     path("audit/", audit.decisions, name="audit"),

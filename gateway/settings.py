@@ -17,6 +17,8 @@ from urllib.parse import unquote, urlsplit
 import dj_database_url
 from cryptography.fernet import Fernet
 
+from gateway import login_settings
+from gateway.login_settings import *  # noqa: F403 -- names that django-allauth reads
 from gateway.secret_files import read_or_create_secret
 from gateway.store_urls import broker_url, with_password
 
@@ -231,6 +233,7 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
     "django.contrib.admin",
     "django_htmx",
+    *login_settings.LOGIN_APPS,
     "rest_framework",
     "drf_spectacular",
     "gateway.accounts",
@@ -258,6 +261,8 @@ MIDDLEWARE = [
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
+    "allauth.account.middleware.AccountMiddleware",
+    "frontend.gate.GateMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
 ROOT_URLCONF = "gateway.urls"
@@ -277,6 +282,18 @@ TEMPLATES = [
     }
 ]
 AUTH_USER_MODEL = "accounts.User"
+CACHES = login_settings.COUNTING_CACHES
+OPENID_CONNECT = login_settings.OpenIDConnect(
+    issuer=(os.environ.get("SLUICE_OIDC_ISSUER") or "").rstrip("/"),
+    client_id=os.environ.get("SLUICE_OIDC_CLIENT_ID") or "",
+    client_secret=_secret("SLUICE_OIDC_CLIENT_SECRET") or "",
+    name=os.environ.get("SLUICE_OIDC_NAME") or "your organisation",
+    scopes=tuple(_words("SLUICE_OIDC_SCOPES", "openid email profile")),
+    groups_claim=os.environ.get("SLUICE_OIDC_GROUPS_CLAIM") or "groups",
+)
+# Where the provider may be beside public addresses.
+OIDC_NETWORKS = (*ON_PREM_NETWORKS, *_networks("SLUICE_OIDC_NETWORKS", ""))
+SOCIALACCOUNT_PROVIDERS = login_settings.providers(OPENID_CONNECT)
 LOGIN_URL = "/login/"
 LOGIN_REDIRECT_URL = "/"
 LOGOUT_REDIRECT_URL = "/login/"

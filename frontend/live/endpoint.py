@@ -8,6 +8,7 @@ instead of a thread with a database connection. `?c=<conversation>~<position>`, 
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, MutableMapping
+from dataclasses import dataclass
 from importlib import import_module
 from typing import Any, Final
 from urllib.parse import parse_qs
@@ -19,7 +20,10 @@ from redis.exceptions import RedisError
 
 from frontend.live.hub import Hub
 from frontend.live.ops import as_event
+from frontend.live.sessions import Held, SessionWatch, still_held
 from frontend.live.viewer import LOST, Viewer
+from gateway.accounts.models import User
+from gateway.accounts.second_factor import required_of, shown_in
 from gateway.chat.access import NoSuchConversation
 from gateway.chat.engine import Engine, engine
 from gateway.protocol.errors import FailClosed
@@ -39,12 +43,22 @@ _HEADERS: Final = [
 ]
 
 
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """A connection, and when the session behind it ended."""
+
+    receive: Receive
+    send: Send
+    ended: asyncio.Event
+
+
 class LiveApp:
     """Answers the event connections of this process."""
 
     def __init__(self) -> None:
         self._hub: Hub | None = None
         self._of: Engine | None = None
+        self._sessions: SessionWatch | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One connection, from its first byte to its end."""
@@ -59,12 +73,14 @@ class LiveApp:
         headers = {
             name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]
         }
-        user = await running.desk(_user_of, headers.get("cookie", ""))
-        if user is None:
+        held = await running.desk(_session_of, headers.get("cookie", ""))
+        if held is None:
             await _refuse(send, 401)
             return
         wanted = _wanted(scope["query_string"].decode("latin-1"), headers.get("last-event-id", ""))
-        await self._watch(self._hub_of(running), Viewer(user), wanted, receive, send)
+        with self._sessions_of(running).ended(held) as ended:
+            hub, viewer = self._hub_of(running), Viewer(held[1])
+            await self._watch(hub, viewer, wanted, _Line(receive, send, ended))
 
     async def aclose(self) -> None:
         """Send everybody away."""
@@ -77,12 +93,17 @@ class LiveApp:
             self._hub, self._of = Hub(running), running
         return self._hub
 
-    async def _watch(
-        self, hub: Hub, viewer: Viewer, wanted: dict[str, str], receive: Receive, send: Send
-    ) -> None:
+    def _sessions_of(self, running: Engine) -> SessionWatch:
+        if self._sessions is None or self._of is not running:
+            self._sessions = SessionWatch(lambda held: running.desk(still_held, held))
+        return self._sessions
+
+    async def _watch(self, hub: Hub, viewer: Viewer, wanted: dict[str, str], line: "_Line") -> None:
+        send = line.send
         await send({"type": "http.response.start", "status": 200, "headers": _HEADERS})
         await _write(send, b"retry: 1000\n\n")
-        gone = asyncio.create_task(_until_gone(receive))
+        gone = asyncio.create_task(_until_gone(line.receive))
+        ended = asyncio.create_task(line.ended.wait())
         telling = asyncio.create_task(_tell(viewer, send))
         try:
             for conversation, position in wanted.items():
@@ -92,9 +113,9 @@ class LiveApp:
                     viewer.put(as_event(conversation, position, [["gone"]]))
                 except (RedisError, OSError):
                     viewer.put(LOST)
-            await asyncio.wait({gone, telling}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({gone, ended, telling}, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            for task in (gone, telling):
+            for task in (gone, ended, telling):
                 task.cancel()
                 with contextlib.suppress(asyncio.CancelledError, OSError):
                     await task
@@ -135,13 +156,17 @@ async def _refuse(send: Send, status: int) -> None:
     await send({"type": "http.response.body", "body": b""})
 
 
-def _user_of(cookie: str) -> str | None:
-    """The signed-in person's id, by the same rules as every page."""
+def _session_of(cookie: str) -> Held | None:
+    """The session and its person's id, by the same rules as every page (`frontend.gate`)."""
     request = HttpRequest()
     store = import_module(settings.SESSION_ENGINE).SessionStore
     request.session = store(parse_cookie(cookie).get(settings.SESSION_COOKIE_NAME))
     user = get_user(request)
-    return str(user.pk) if user.is_authenticated and user.is_active else None
+    if not isinstance(user, User) or not user.is_active or not request.session.session_key:
+        return None
+    if not shown_in(request.session) and required_of(user):
+        return None
+    return request.session.session_key, str(user.pk)
 
 
 def _wanted(query: str, last: str) -> dict[str, str]:

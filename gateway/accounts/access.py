@@ -9,7 +9,15 @@ from django.http import Http404
 
 from gateway.accounts.acting import Acting, System
 from gateway.accounts.models import Membership, Project, User
-from gateway.accounts.roles import OrganisationRole, Role, roles_that_hold, stand_ins_for
+from gateway.accounts.roles import (
+    IN_ORGANISATION,
+    IN_PROJECT,
+    Act,
+    OrganisationRole,
+    Role,
+    roles_that_hold,
+    stand_ins_for,
+)
 
 
 class NoSuchProject(Http404):
@@ -73,3 +81,24 @@ def require_admin(by: Acting) -> None:
     """Raises PermissionDenied unless `by` administers the installation."""
     if isinstance(by, User) and not by.is_admin:
         raise PermissionDenied("This needs the organisation role admin.")
+
+
+def may_act(by: Acting, act: Act, project: Project | None = None) -> bool:
+    """Whether `by` may do `act`, in `project` where it is about one."""
+    least = IN_PROJECT.get(act)
+    if least is not None:
+        return project is not None and may(by, project, least)
+    if isinstance(by, System):
+        return True
+    return by.is_active and by.organisation_role in IN_ORGANISATION[act]
+
+
+def require_act(by: Acting, act: Act, project: Project | None = None) -> None:
+    """Raises PermissionDenied unless `may_act`."""
+    if may_act(by, act, project):
+        return
+    least = IN_PROJECT.get(act)
+    if least is not None:
+        raise PermissionDenied(f"This needs the role {least.value} in the project.")
+    names = " or ".join(sorted(IN_ORGANISATION[act]))
+    raise PermissionDenied(f"This needs the organisation role {names}.")

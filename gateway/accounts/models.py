@@ -58,6 +58,10 @@ class Organisation(models.Model):
     # Whether every publication of such a policy takes a second person, widening or not.
     second_person_for_organisation_policy = models.BooleanField(default=False)
     second_person_for_project_policies = models.BooleanField(default=False)
+    # The organisation roles whose people need a second factor; `none`: people without one.
+    second_factor_for = models.JSONField(default=list, blank=True)
+    # What claims of the identity provider give; see gateway.accounts.login.claims.
+    claim_rules = models.JSONField(default=list, blank=True)
     # SHA-256 (hex) of the configuration file applied last, so that a restart with the same file
     # does not undo what an admin narrowed since.
     config_digest = models.CharField(max_length=64, blank=True, default="")

@@ -26,6 +26,14 @@ class EventType(StrEnum):
     USER_LOGGED_OUT = "user.logged_out"
     PASSWORD_CHANGED = "password.changed"  # noqa: S105 - the event's name
     LOGIN_FAILED = "login.failed"
+    SECOND_FACTOR_ADDED = "second_factor.added"
+    SECOND_FACTOR_REMOVED = "second_factor.removed"
+    IDENTITY_LINKED = "identity.linked"
+    IDENTITY_UNLINKED = "identity.unlinked"
+    SESSION_ENDED = "session.ended"
+    INVITATION_CREATED = "invitation.created"
+    INVITATION_REVOKED = "invitation.revoked"
+    INVITATION_ACCEPTED = "invitation.accepted"
     SERVICE_ACCOUNT_CREATED = "service_account.created"
     SERVICE_ACCOUNT_DEACTIVATED = "service_account.deactivated"
     KEY_CREATED = "key.created"
@@ -149,6 +157,22 @@ EVENTS: dict[EventType, EventSpec] = {
     EventType.USER_LOGGED_OUT: _spec("A person logged out."),
     EventType.PASSWORD_CHANGED: _spec("A person's password changed.", "method"),
     EventType.LOGIN_FAILED: _spec("A login was refused.", "reason", "method"),
+    EventType.SECOND_FACTOR_ADDED: _spec("A person set up a second factor.", "kind"),
+    EventType.SECOND_FACTOR_REMOVED: _spec(
+        "A second factor was taken away, by its person or by an admin.", "kind"
+    ),
+    EventType.IDENTITY_LINKED: _spec(
+        "A person may come in by the identity provider, too.", "method"
+    ),
+    EventType.IDENTITY_UNLINKED: _spec(
+        "A person comes in by the identity provider no more.", "method"
+    ),
+    EventType.SESSION_ENDED: _spec("Sessions of a person were ended.", "count", "reason"),
+    EventType.INVITATION_CREATED: _spec(
+        "Somebody was invited by a link.", "role", "organisation_role", "expires_at", "way"
+    ),
+    EventType.INVITATION_REVOKED: _spec("An invitation lets nobody in any more."),
+    EventType.INVITATION_ACCEPTED: _spec("An invitation was used; it is spent.", "user", "role"),
     EventType.SERVICE_ACCOUNT_CREATED: _spec("A service account was created.", "name"),
     EventType.SERVICE_ACCOUNT_DEACTIVATED: _spec(
         "A service account was switched off; its keys died with it.", "name", "keys"

@@ -11,6 +11,8 @@ DELETED: Final = {
     "accounts.Membership": "who belongs where",
     "accounts.Group": "the person leaves all groups",
     "accounts.Project": "the same by its members",
+    "accounts.Invitation": "those for the person, and those that they wrote",
+    "accounts.ClaimGrant": "what their identity provider gave them",
     "content.KeptContent": "and the person's key",
     "files.StoredFile": "and their bytes",
     "batches.Batch": "and its rows, input and results",

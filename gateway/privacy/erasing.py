@@ -11,11 +11,12 @@ from dataclasses import dataclass, field
 from django.apps import apps
 from django.contrib.sessions.models import Session
 from django.db import transaction
-from django.db.models import ForeignKey, OneToOneField
+from django.db.models import ForeignKey, OneToOneField, Q
 
 from gateway.accounts.access import require_admin
 from gateway.accounts.acting import Acting
 from gateway.accounts.changes import changing, record_change
+from gateway.accounts.entry_models import ClaimGrant, Invitation
 from gateway.accounts.models import APIKey, Membership, ServiceAccount, User
 from gateway.accounts.roles import OrganisationRole
 from gateway.accounts.services import (
@@ -132,6 +133,10 @@ def _empty(by: Acting, who: Identity, gone: dict[str, int]) -> None:
     user = who.user
     with changing():
         gone["memberships"], _ = Membership.objects.filter(user=user).delete()
+        ClaimGrant.objects.filter(user=user).delete()
+        gone["invitations"], _ = Invitation.objects.filter(
+            Q(email=user.email) | Q(invited_by=user) | Q(accepted_by=user)
+        ).delete()
         gone["groups"] = user.access_groups.count()
         user.access_groups.clear()
         gone["sign_in"] = _forget_sign_in(user)

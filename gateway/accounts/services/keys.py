@@ -15,11 +15,11 @@ from typing import Literal
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.utils import timezone
 
-from gateway.accounts.access import require, role_in
+from gateway.accounts.access import require_act, role_in
 from gateway.accounts.acting import Acting, System
 from gateway.accounts.changes import changing, record_change
 from gateway.accounts.models import APIKey, Project, ServiceAccount, User
-from gateway.accounts.roles import MAY_USE, Role
+from gateway.accounts.roles import MAY_USE, Act
 from gateway.audit.registry import EventType
 from gateway.protocol.restores import Restores
 from policies.engine.facts import Endpoint
@@ -112,7 +112,7 @@ def revoke_api_key(*, by: Acting, key: APIKey, reason: str = "") -> None:
     Its owner may, and whoever edits the project. Raises PermissionDenied.
     """
     if not (isinstance(by, User) and by.is_active and key.user_id == by.pk):
-        require(by, key.project, Role.EDITOR)
+        require_act(by, Act.REVOKE_KEYS, key.project)
     with changing():
         revoked = APIKey.objects.filter(pk=key.pk, revoked_at=None).update(
             revoked_at=timezone.now()
@@ -150,7 +150,7 @@ def require_owner_rights(by: Acting, project: Project, owner: User | ServiceAcco
     if project.archived:
         raise ValidationError("An archived project has no keys.")
     if isinstance(owner, ServiceAccount):
-        require(by, project, Role.EDITOR)
+        require_act(by, Act.KEEP_SERVICE_ACCOUNTS, project)
         if owner.project_id != project.pk or not owner.active:
             raise ValidationError("The service account is not active in this project.")
         return

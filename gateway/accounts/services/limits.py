@@ -3,10 +3,11 @@
 from django.core.exceptions import ValidationError
 from django.db import transaction
 
-from gateway.accounts.access import require_admin
+from gateway.accounts.access import require_act
 from gateway.accounts.acting import Acting, actor_name
 from gateway.accounts.limits import NAMES, Limits, as_stated, highest, limits_of
 from gateway.accounts.models import Project, ProjectLimits
+from gateway.accounts.roles import Act
 from gateway.audit.registry import EventType
 from gateway.audit.services import record_event
 
@@ -16,7 +17,7 @@ def set_limits(*, by: Acting, project: Project, limits: Limits) -> None:
 
     Raises PermissionDenied, ValidationError for a limit out of range.
     """
-    require_admin(by)
+    require_act(by, Act.SET_LIMITS)
     for name in NAMES:
         value = getattr(limits, name)
         if value is not None and not 1 <= value <= highest(name):

@@ -1,17 +1,18 @@
 """People and what they may do in the installation; groups; the organisation's own settings."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Sequence
 
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email, validate_slug
 
-from gateway.accounts.access import require_admin
+from gateway.accounts.access import require_act
 from gateway.accounts.acting import Acting
 from gateway.accounts.changes import changing, record_change
 from gateway.accounts.models import APIKey, Group, Organisation, User, normalise_email
-from gateway.accounts.roles import OrganisationRole
+from gateway.accounts.roles import Act, OrganisationRole
 from gateway.accounts.services.second_person import require_another
+from gateway.accounts.services.sessions import end_all_sessions
 from gateway.audit.registry import EventType
 
 
@@ -27,7 +28,7 @@ def create_user(
 
     Raises PermissionDenied, ValidationError (a bad or taken address, a weak password).
     """
-    require_admin(by)
+    require_act(by, Act.CHANGE_PEOPLE)
     email = normalise_email(email)
     validate_email(email)
     user = User(email=email, name=name.strip(), organisation_role=role)
@@ -50,18 +51,19 @@ def set_password(*, by: Acting, user: User, password: str) -> None:
     Raises PermissionDenied, ValidationError (a weak one).
     """
     if by != user:
-        require_admin(by)
+        require_act(by, Act.CHANGE_PEOPLE)
     validate_password(password, user)
     with changing():
         user.set_password(password)
         user.save(update_fields=["password"])
         method = "own" if by == user else "admin"
         record_change(by, EventType.PASSWORD_CHANGED, "user", user.pk, method=method)
+        end_all_sessions(by, user, reason="password_changed")
 
 
 def change_user_role(*, by: Acting, user: User, role: OrganisationRole) -> None:
     """Give a person another role in the organisation. The last active admin stays one."""
-    require_admin(by)
+    require_act(by, Act.CHANGE_PEOPLE)
     with changing():
         before = user.organisation_role
         if before == role:
@@ -82,20 +84,21 @@ def change_user_role(*, by: Acting, user: User, role: OrganisationRole) -> None:
 
 
 def deactivate_user(*, by: Acting, user: User) -> None:
-    """Switch a person's account off. Their keys, and those acting for them, die with it."""
-    require_admin(by)
+    """Switch a person's account off. Their sessions and keys, and those acting for them, die."""
+    require_act(by, Act.CHANGE_PEOPLE)
     with changing():
         _refuse_last_admin(user)
         if not User.objects.filter(pk=user.pk, is_active=True).update(is_active=False):
             return
         keys = APIKey.objects.filter(user=user, revoked_at=None).count()
         record_change(by, EventType.USER_DEACTIVATED, "user", user.pk, keys=keys)
+        end_all_sessions(by, user, reason="deactivated")
     user.refresh_from_db()
 
 
 def reactivate_user(*, by: Acting, user: User) -> None:
     """Switch an account on again. Keys that were not revoked live again, too."""
-    require_admin(by)
+    require_act(by, Act.CHANGE_PEOPLE)
     with changing():
         if not User.objects.filter(pk=user.pk, is_active=False).update(is_active=True):
             return
@@ -111,7 +114,7 @@ def _refuse_last_admin(user: User) -> None:
 
 def set_group(*, by: Acting, slug: str, members: Iterable[User]) -> Group:
     """Make a group, or give it exactly these members."""
-    require_admin(by)
+    require_act(by, Act.CHANGE_GROUPS)
     validate_slug(slug)
     with changing():
         group, created = Group.objects.get_or_create(slug=slug)
@@ -135,7 +138,7 @@ def set_group(*, by: Acting, slug: str, members: Iterable[User]) -> Group:
 
 def remove_group(*, by: Acting, group: Group) -> None:
     """Remove a group; rules that name it match nobody any more."""
-    require_admin(by)
+    require_act(by, Act.CHANGE_GROUPS)
     with changing():
         key, removed = group.pk, sorted(map(str, group.members.values_list("pk", flat=True)))
         group.delete()
@@ -150,26 +153,34 @@ def remove_group(*, by: Acting, group: Group) -> None:
         )
 
 
-def change_organisation(
+def change_organisation(  # noqa: PLR0913 -- one for each setting
     *,
     by: Acting,
     name: str | None = None,
     second_person_for_widening: bool | None = None,
     second_person_for_organisation_policy: bool | None = None,
     second_person_for_project_policies: bool | None = None,
+    second_factor_for: Collection[OrganisationRole] | None = None,
+    claim_rules: Sequence[Sequence[str]] | None = None,
     approved_by: User | None = None,
 ) -> Organisation:
     """Change the organisation's settings; None leaves one as it is.
 
     It takes a second person to do without the second person. Raises SecondPersonNeeded.
     """
-    require_admin(by)
+    require_act(by, Act.CHANGE_ORGANISATION)
     switches = {
         "second_person_for_widening": second_person_for_widening,
         "second_person_for_organisation_policy": second_person_for_organisation_policy,
         "second_person_for_project_policies": second_person_for_project_policies,
     }
-    wanted = {"name": name, **switches}
+    wanted: dict[str, object] = {"name": name, **switches}
+    if second_factor_for is not None:
+        wanted["second_factor_for"] = [
+            role.value for role in OrganisationRole if role in second_factor_for
+        ]
+    if claim_rules is not None:
+        wanted["claim_rules"] = [list(rule) for rule in claim_rules]
     with changing():
         organisation = Organisation.load()
         changed = {

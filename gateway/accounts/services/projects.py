@@ -3,12 +3,12 @@
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_slug
 
-from gateway.accounts.access import require, require_admin
+from gateway.accounts.access import require_act
 from gateway.accounts.acting import Acting
 from gateway.accounts.changes import changing, record_change
 from gateway.accounts.masking_secrets import new_masking_secret
 from gateway.accounts.models import APIKey, Membership, Project, ServiceAccount, User
-from gateway.accounts.roles import Role
+from gateway.accounts.roles import Act, Role
 from gateway.accounts.services.keys import floor_of
 from gateway.audit.registry import EventType
 from policies.engine.labels import Label, Sensitivity
@@ -23,7 +23,7 @@ def create_project(
 
     An admin who creates it does not become its member: whoever sends its data was added by name.
     """
-    require_admin(by)
+    require_act(by, Act.CREATE_PROJECTS)
     validate_slug(slug)
     with changing():
         if Project.objects.filter(slug=slug).exists():
@@ -62,7 +62,7 @@ def change_project(
     require_owner_of(by, project)
     lowers = floor is not None and not _covers(floor, floor_of(project))
     if lowers or archived is False:
-        require_admin(by)
+        require_act(by, Act.LOWER_FLOOR)
     before = {"name": project.name, "floor": label_text(floor_of(project))}
     before["archived"] = str(project.archived)
     with changing():
@@ -95,9 +95,9 @@ def change_project(
 def require_owner_of(by: Acting, project: Project) -> None:
     """Like `require`, but an admin may also reach an archived project."""
     if project.archived:
-        require_admin(by)
+        require_act(by, Act.CREATE_PROJECTS)
     else:
-        require(by, project, Role.OWNER)
+        require_act(by, Act.CHANGE_PROJECT, project)
 
 
 def _covers(floor: Label, other: Label) -> bool:
@@ -111,7 +111,7 @@ def label_text(label: Label) -> str:
 
 def add_member(*, by: Acting, project: Project, user: User, role: Role = Role.MEMBER) -> Membership:
     """Make a person a member, or change their role. Owners and admins may."""
-    require(by, project, Role.OWNER)
+    require_act(by, Act.CHANGE_MEMBERS, project)
     with changing():
         membership = Membership.objects.filter(project=project, user=user).first()
         if membership is None:
@@ -126,6 +126,7 @@ def add_member(*, by: Acting, project: Project, user: User, role: Role = Role.ME
                 role=role.value,
             )
         elif membership.role != role:
+            _refuse_last_owner(by, membership)
             before, membership.role = membership.role, role
             membership.save(update_fields=["role"])
             record_change(
@@ -143,11 +144,12 @@ def add_member(*, by: Acting, project: Project, user: User, role: Role = Role.ME
 
 def remove_member(*, by: Acting, project: Project, user: User) -> None:
     """Take a person out of a project; their keys in it stop working."""
-    require(by, project, Role.OWNER)
+    require_act(by, Act.CHANGE_MEMBERS, project)
     with changing():
         membership = Membership.objects.filter(project=project, user=user).first()
         if membership is None:
             return
+        _refuse_last_owner(by, membership)
         key, role = membership.pk, membership.role
         membership.delete()
         record_change(
@@ -161,14 +163,27 @@ def remove_member(*, by: Acting, project: Project, user: User) -> None:
         )
 
 
+def _refuse_last_owner(by: Acting, membership: Membership) -> None:
+    """Nobody leaves a project without an owner; the configuration file and claims may."""
+    owners = Membership.objects.filter(
+        project=membership.project_id, role=Role.OWNER, user__is_active=True
+    )
+    if (
+        isinstance(by, User)
+        and membership.role == Role.OWNER
+        and not owners.exclude(pk=membership.pk).exists()
+    ):
+        raise ValidationError("A project keeps an owner: make another one first.")
+
+
 def create_service_account(
     *, by: Acting, project: Project, name: str, on_behalf_of: User | None = None
 ) -> ServiceAccount:
     """Create a service account. It acts for a person only if that person, or an admin, says so."""
-    require(by, project, Role.EDITOR)
+    require_act(by, Act.KEEP_SERVICE_ACCOUNTS, project)
     validate_slug(name)
     if on_behalf_of is not None and by != on_behalf_of:
-        require_admin(by)
+        require_act(by, Act.CHANGE_PEOPLE)
     with changing():
         if ServiceAccount.objects.filter(project=project, name=name).exists():
             raise ValidationError(f"The project has a service account {name!r} already.")
@@ -188,7 +203,7 @@ def create_service_account(
 
 def deactivate_service_account(*, by: Acting, account: ServiceAccount) -> None:
     """Switch a service account off; its keys die with it."""
-    require(by, account.project, Role.EDITOR)
+    require_act(by, Act.KEEP_SERVICE_ACCOUNTS, account.project)
     with changing():
         found = ServiceAccount.objects.filter(pk=account.pk, active=True)
         if not found.update(active=False):

@@ -99,6 +99,13 @@ def _mail(alert: BudgetAlert) -> None:
     ).send()
 
 
+def may_mail_now() -> bool:
+    """Whether there is a mail server, and what leaves on-prem may go there now."""
+    return bool(settings.EMAIL_HOST) and not (
+        egress_stopped() and not _within_our_networks(settings.EMAIL_HOST)
+    )
+
+
 def _what_follows(alert: BudgetAlert) -> str:
     budget = alert.budget
     if not budget.hard:
