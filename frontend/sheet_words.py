@@ -1,14 +1,21 @@
 """What people read of a spreadsheet's estimate, preview and counts."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from decimal import ROUND_UP, Decimal
 from typing import Any, Final
 
+from django.utils.formats import number_format
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from frontend.badges import Badge, badge_for
 from frontend.words import category_word, class_word
+from gateway.batches.sheets.answered import Answer
+from gateway.batches.sheets.budgets import BudgetLeft
+from gateway.inference.limits import AtEnd
+from gateway.inference.prices import usd
 
 STATUSES: Final[dict[str, Promise]] = {
     "draft": _("Nothing has been sent yet"),
@@ -39,6 +46,18 @@ FAILURES: Final[dict[str, Promise]] = {
     "upstream_refused": _("The model server refused the row"),
     "model_not_found": _("The model cannot serve the row"),
     "budget_exceeded": _("The budget is used up"),
+}
+_HELD: Final = frozenset({"policy_denied", "approval_required"})
+_PERIODS: Final[dict[str, Promise]] = {
+    "day": _("%(name)s, today"),
+    "week": _("%(name)s, this week"),
+    "month": _("%(name)s, this month"),
+    "total": _("%(name)s"),
+}
+_FOLLOWS: Final[dict[AtEnd | None, Promise]] = {
+    AtEnd.REFUSE: _("May not be enough: rows it cannot pay for would fail, and can be retried."),
+    AtEnd.ON_PREM: _("May not be enough: from then on, only what costs nothing goes on."),
+    None: _("May not be enough. It warns and refuses nothing."),
 }
 STEPS: Final = (_("Upload"), _("Prompt"), _("Preview and cost"), _("Run"))
 _STEP_OF = {"draft": 1, "estimating": 2, "ready": 2}
@@ -72,11 +91,79 @@ def shares(estimate: Mapping[str, Any]) -> list[Share]:
     return found
 
 
-def dollars(amount: str | None) -> str:
-    """`0.000170000` as people read it: without zeros at its end."""
+def number(amount: int) -> str:
+    """With the digits grouped as the language does."""
+    return number_format(amount, use_l10n=True, force_grouping=True)
+
+
+def dollars(amount: str | Decimal | None) -> str:
+    """`0.000170000` as people read it: cents, or two digits that count where it is less than that.
+    Rounded up: who reads it may have to pay it."""
     if amount is None:
         return ""
-    return f"{amount.rstrip('0').rstrip('.') if '.' in amount else amount} USD"
+    exact = Decimal(amount)
+    places = 2 if exact >= 1 or not exact else max(2, 1 - exact.adjusted())
+    shown = exact.quantize(Decimal(1).scaleb(-places), ROUND_UP)
+    return f"{number_format(shown, use_l10n=True, force_grouping=True)} USD"
+
+
+def span(time: Mapping[str, int] | None) -> str:
+    """How long it may take, in the unit that fits; empty where nobody knows."""
+    if time is None:
+        return ""
+    least, most = time["least"], time["most"]
+    for unit_s, word in ((3600, _("%(time)s h")), (60, _("%(time)s min")), (1, _("%(time)s s"))):
+        if most >= 2 * unit_s or unit_s == 1:
+            low, high = max(1, least // unit_s), -(-most // unit_s)
+            shown = number(high) if low >= high else f"{number(low)} – {number(high)}"  # noqa: RUF001
+            return str(word) % {"time": shown}
+    raise AssertionError("every time fits a unit")
+
+
+def figures(estimate: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """What a run would take, each with a word; `note`: what the figure rests on."""
+    tokens = estimate["tokens"]
+    most = _("up to %(most)s") % {"most": number(tokens["output_most"])}
+    unknown = _("unknown")
+    return [
+        {"word": _("Tokens in"), "figure": number(tokens["input"])},
+        {
+            "word": _("Tokens out"),
+            "figure": most,
+            "note": _("500 an answer are assumed: set the longest answer.")
+            if tokens["output_is_assumed"]
+            else "",
+        },
+        {"word": _("Time"), "figure": span(estimate["time_s"]) or unknown},
+        {"word": _("Cost"), "figure": cost_range(estimate["cost_usd"]) or unknown},
+    ]
+
+
+def used(usage: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """What the runs took so far; nothing before the first answer."""
+    if not (usage["prompt_tokens"] or usage["completion_tokens"]):
+        return []
+    note = _("%(answers)s answers have no known price.") % {"answers": number(usage["unpriced"])}
+    return [
+        {"word": _("Tokens in"), "figure": number(usage["prompt_tokens"])},
+        {"word": _("Tokens out"), "figure": number(usage["completion_tokens"])},
+        {
+            "word": _("Cost"),
+            "figure": dollars(usage["cost_usd"]),
+            "note": note if usage["unpriced"] else "",
+        },
+    ]
+
+
+def budget_words(left: BudgetLeft) -> dict[str, Any]:
+    """A budget beside the estimate: what is left, and what follows when that is not enough."""
+    of = str(_PERIODS[left.period]) % {"name": left.name}
+    return {
+        "name": of,
+        "left": dollars(left.left_usd),
+        "short": left.enough is False,
+        "follows": _FOLLOWS[left.at_end if left.hard else None],
+    }
 
 
 def cost_range(cost: Mapping[str, str] | None) -> str:
@@ -84,7 +171,7 @@ def cost_range(cost: Mapping[str, str] | None) -> str:
     if cost is None:
         return ""
     least, most = dollars(cost["least"]), dollars(cost["most"])
-    return least if least == most else f"{least.removesuffix(' USD')} – {most}"  # noqa: RUF001
+    return most if least == most else f"{least.removesuffix(' USD')} – {most}"  # noqa: RUF001
 
 
 def steps(status: str) -> list[dict[str, Any]]:
@@ -102,6 +189,16 @@ def chips(columns: Sequence[str], found: Mapping[str, Sequence[str]]) -> list[di
             "holds": ", ".join(category_word(each) for each in found.get(name, ())),
         }
         for name in columns
+    ]
+
+
+def pieces_of(template: str) -> list[dict[str, str]]:
+    """A template, its placeholders apart."""
+    pieces = re.split(r"(\{\{[^{}]*\}\})", template)
+    return [
+        {"text": piece, "place": "yes" if at % 2 else ""}
+        for at, piece in enumerate(pieces)
+        if piece
     ]
 
 
@@ -137,6 +234,24 @@ def _pieces(text: str, marks: Sequence[Mapping[str, Any]]) -> list[dict[str, str
         end = mark["end"]
     pieces.append({"text": text[end:], "found": ""})
     return [piece for piece in pieces if piece["text"]]
+
+
+def answer_words(answer: Answer) -> dict[str, Any]:
+    """A row that has ended: where it went, what came back or why nothing did."""
+    badge = ""  # it went nowhere for want of a server
+    if answer.code in _HELD:
+        badge = Badge.BLOCKED.value
+    elif answer.zone:
+        badge = badge_for(answer.zone, masked=answer.masked).value
+    cost = None if answer.cost_nano is None else usd(answer.cost_nano)
+    return {
+        "number": answer.row,
+        "badge": badge,
+        "model": answer.model or answer.deployment,
+        "cells": ["" if cell is None else cell for cell in answer.cells],
+        "failed": FAILURES.get(answer.code, answer.code) if answer.failed else "",
+        "cost": dollars(cost),
+    }
 
 
 def failures(counts: Mapping[str, int]) -> list[dict[str, Any]]:

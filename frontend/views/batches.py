@@ -19,24 +19,33 @@ from frontend.sheet_forms import SetupForm, TableForm, initial_of
 from frontend.sheet_words import (
     REASONS,
     STATUSES,
+    answer_words,
+    budget_words,
     chips,
-    cost_range,
     failures,
+    figures,
+    number,
+    pieces_of,
     previewed,
     shares,
     steps,
+    used,
 )
 from gateway.accounts.acting import actor_name
 from gateway.accounts.models import Project, User
 from gateway.batches.sheets import runs, services
+from gateway.batches.sheets.budgets import budgets_left
 from gateway.batches.sheets.delivery import delivered
 from gateway.batches.sheets.models import UNDER_WAY, Sheet, SheetStatus
 from gateway.batches.sheets.preview import columns_found, models_for, preview
+from gateway.batches.sheets.results import some_answers
 from gateway.batches.sheets.shape import shape
 from gateway.batches.sheets.source import of_bytes
 from gateway.batches.sheets.writing import Format
 from gateway.protocol.errors import GatewayError, NotFound
 
+PREVIEWED = 6
+ANSWERS = 10
 MOVING = (SheetStatus.ESTIMATING, *UNDER_WAY)
 
 
@@ -100,7 +109,14 @@ def _uploaded(user: User, project: Project, form: TableForm) -> Sheet | None:
 
 def _row(sheet: Sheet) -> dict[str, Any]:
     told = shape(sheet)
-    return told | {"word": STATUSES[sheet.status], "made": sheet.created_at}
+    counts = told["counts"]
+    return told | {
+        "word": STATUSES[sheet.status],
+        "made": sheet.created_at,
+        "is_moving": sheet.status in MOVING,
+        "asked": counts["rows"] - counts["examples"],
+        "ended": counts["completed"] + counts["failed"],
+    }
 
 
 @never_cache
@@ -128,7 +144,11 @@ def one(request: HttpRequest, slug: str, pk: str) -> HttpResponse:
         **_context(user, sheet, told),
         "form": form,
         "chips": chips(told["columns"], columns_found(sheet)) if models else [],
-        "rows": _previewed(sheet),
+        "rows": (rows := _previewed(sheet, after=_after(request))),
+        "last_row": rows[-1]["number"] if rows else 0,
+        "more_rows": PREVIEWED,
+        **_answers(sheet, after=_after(request)),
+        "prompt": pieces_of(told["setup"]["template"]) if told["setup"] else [],
         "notice": notice,
     }
     status = 400 if form.is_bound else 200
@@ -142,11 +162,32 @@ def _models(sheet: Sheet) -> tuple[list[str], str]:
         return [], error.message
 
 
-def _previewed(sheet: Sheet) -> list[dict[str, Any]]:
+def _answers(sheet: Sheet, *, after: int) -> dict[str, Any]:
+    """Some answers on the page, once nothing moves any more."""
+    if sheet.status in MOVING or not sheet.answers_file_id:
+        return {}
+    try:
+        found = some_answers(sheet, count=ANSWERS + 1, after=after)
+    except GatewayError:
+        return {}  # the aside says what is wrong
+    shown = [answer_words(each) for each in found[:ANSWERS]]
+    return {
+        "answers": shown,
+        "more_answers": len(found) > ANSWERS,
+        "last_answer": shown[-1]["number"] if shown else 0,
+    }
+
+
+def _after(request: HttpRequest) -> int:
+    text = request.GET.get("after", "")
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else 0
+
+
+def _previewed(sheet: Sheet, *, after: int) -> list[dict[str, Any]]:
     if sheet.status not in {SheetStatus.READY, SheetStatus.PAUSED}:
         return []
     try:
-        return [previewed(row) for row in preview(sheet, count=6)]
+        return [previewed(row) for row in preview(sheet, count=PREVIEWED, after=after)]
     except GatewayError:
         return []  # the aside says what is wrong
 
@@ -168,7 +209,11 @@ def _context(user: User, sheet: Sheet, told: dict[str, Any]) -> dict[str, Any]:
         "may_change": sheet.status in {SheetStatus.DRAFT, SheetStatus.READY} and not sheet.runs,
         "policy_changed": sheet.reason == "policy_changed",
         "shares": shares(estimate) if estimate else [],
-        "cost": cost_range(estimate["cost_usd"]) if estimate else "",
+        "figures": figures(estimate) if estimate else [],
+        "budgets": [budget_words(each) for each in budgets_left(user, sheet)],
+        "used": used(told["usage"]),
+        "total": number(counts["rows"]),
+        "estimated": number(estimate["rows"]) if estimate else "",
         "asked": asked,
         "ended": counts["completed"] + counts["failed"],
         "failures": failures(told["failures"]),

@@ -17,6 +17,7 @@ from gateway.accounts.models import APIKey, Project, User
 from gateway.accounts.roles import Role
 from gateway.admin_api.views import person_of
 from gateway.batches.sheets import runs, services
+from gateway.batches.sheets.budgets import budgets_left
 from gateway.batches.sheets.delivery import delivered
 from gateway.batches.sheets.models import Sheet
 from gateway.batches.sheets.preview import preview
@@ -68,6 +69,11 @@ class _Retry(serializers.Serializer[Any]):
         child=serializers.CharField(max_length=60), required=False, default=list
     )
     model = serializers.CharField(max_length=200, required=False, default="", allow_blank=True)
+
+
+def told(user: User, sheet: Sheet) -> dict[str, Any]:
+    """One sheet as `user` reads it: with what is left of their budgets."""
+    return shape(sheet) | {"budgets": [each.as_data() for each in budgets_left(user, sheet)]}
 
 
 class SheetsView(APIView):
@@ -128,7 +134,7 @@ class Sheets(SheetsView):
             asked = _Stored(data=request.data)
             asked.is_valid(raise_exception=True)
             made = _from_stored(user, project, asked.validated_data)
-        return Response(shape(made), status=201)
+        return Response(told(user, made), status=201)
 
 
 def _from_stored(user: User, project: Project, given: Mapping[str, Any]) -> Sheet:
@@ -144,7 +150,7 @@ class OneSheet(SheetsView):
 
     def get(self, request: Request, slug: str, pk: str) -> Response:
         """Its state, counts, estimate and failures by reason."""
-        return Response(shape(self.sheet(request, slug, pk)[1]))
+        return Response(told(*self.sheet(request, slug, pk)))
 
     def delete(self, request: Request, slug: str, pk: str) -> Response:
         """Not while it runs."""
@@ -159,7 +165,7 @@ class Setup(SheetsView):
         """Model, template, system prompt, examples, schema or labels."""
         user, sheet = self.sheet(request, slug, pk)
         services.configure(user, sheet, request.data)
-        return Response(shape(sheet))
+        return Response(told(user, sheet))
 
 
 class Preview(SheetsView):
@@ -179,7 +185,7 @@ class Estimate(SheetsView):
     def post(self, request: Request, slug: str, pk: str) -> Response:
         """A worker does it; `estimated` of the sheet says how far it is."""
         user, sheet = self.sheet(request, slug, pk)
-        return Response(shape(services.begin_estimate(user, sheet)), status=202)
+        return Response(told(user, services.begin_estimate(user, sheet)), status=202)
 
 
 class Run(SheetsView):
@@ -190,7 +196,7 @@ class Run(SheetsView):
         user, sheet = self.sheet(request, slug, pk)
         asked = _Run(data=request.data)
         asked.is_valid(raise_exception=True)
-        return Response(shape(runs.run(user, sheet, notify=asked.validated_data["notify"])))
+        return Response(told(user, runs.run(user, sheet, notify=asked.validated_data["notify"])))
 
 
 class Pause(SheetsView):
@@ -198,7 +204,8 @@ class Pause(SheetsView):
 
     def post(self, request: Request, slug: str, pk: str) -> Response:
         """Rows under way are finished."""
-        return Response(shape(runs.pause(*self.sheet(request, slug, pk))))
+        user, sheet = self.sheet(request, slug, pk)
+        return Response(told(user, runs.pause(user, sheet)))
 
 
 class Cancel(SheetsView):
@@ -206,7 +213,8 @@ class Cancel(SheetsView):
 
     def post(self, request: Request, slug: str, pk: str) -> Response:
         """Rows that are finished stay."""
-        return Response(shape(runs.cancel(*self.sheet(request, slug, pk))))
+        user, sheet = self.sheet(request, slug, pk)
+        return Response(told(user, runs.cancel(user, sheet)))
 
 
 class Retry(SheetsView):
@@ -218,7 +226,9 @@ class Retry(SheetsView):
         asked = _Retry(data=request.data)
         asked.is_valid(raise_exception=True)
         given = asked.validated_data
-        return Response(shape(runs.retry(user, sheet, codes=given["codes"], model=given["model"])))
+        return Response(
+            told(user, runs.retry(user, sheet, codes=given["codes"], model=given["model"]))
+        )
 
 
 class Download(SheetsView):

@@ -135,7 +135,9 @@ class Attempt:
         headers = headers_of(reply)
         self._pace.served(headers.get("x-sluice-deployment", ""))
         try:
-            line = answered_line(self._batch_id, self.row, self.custom_id, reply.body, headers)
+            line = answered_line(
+                self._batch_id, self.row, self.custom_id, reply.body, headers, reply.receipt
+            )
         except NotJSON:
             error = NoDeploymentAvailable("The model server's answer is no JSON.")
             served = (headers.get("x-sluice-deployment", ""), headers.get("x-sluice-zone", ""))

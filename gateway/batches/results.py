@@ -6,6 +6,7 @@ import msgspec
 
 from gateway.batches.rows import Leased
 from gateway.inference.exchange import Reply
+from gateway.inference.prices import Receipt
 from gateway.protocol.answers import read_head
 from gateway.protocol.errors import GatewayError
 from policies.engine.labels import Label, Sensitivity
@@ -37,9 +38,14 @@ def label_in(headers: Mapping[str, str]) -> Label | None:
 
 
 def answered_line(
-    batch_id: str, row: Leased, custom_id: str, body: bytes, headers: Mapping[str, str]
+    batch_id: str,
+    row: Leased,
+    custom_id: str,
+    body: bytes,
+    headers: Mapping[str, str],
+    used: Receipt | None,
 ) -> bytes:
-    """The line of a row that a model answered. Raises NotJSON."""
+    """The line of a row that a model answered; `used`: what that took. Raises NotJSON."""
     try:
         # Checks it, and takes out line breaks, which would end the line.
         compact = msgspec.json.format(body, indent=-1)
@@ -56,7 +62,7 @@ def answered_line(
             "body": msgspec.Raw(compact),
         },
         error=None,
-        receipt=_receipt(row, headers, model=model),
+        receipt=_receipt(row, headers, model=model, used=used),
     )
 
 
@@ -72,7 +78,7 @@ def refused_line(batch_id: str, row: Leased, custom_id: str, error: GatewayError
             "body": msgspec.Raw(error.body()),
         },
         error=None,
-        receipt=_receipt(row, error.headers, model=""),
+        receipt=_receipt(row, error.headers, model="", used=None),
     )
 
 
@@ -108,7 +114,9 @@ def _line(
     )
 
 
-def _receipt(row: Leased, headers: Mapping[str, str], *, model: str) -> dict[str, object]:
+def _receipt(
+    row: Leased, headers: Mapping[str, str], *, model: str, used: Receipt | None
+) -> dict[str, object]:
     """Where the row went and why. `attempt` counts how often it was asked for.
     `earlier_attempt_lost`: a process ended, or a connection broke, while the row was with a model
     server, so it may have been answered, and paid for, once more than this says."""
@@ -123,6 +131,11 @@ def _receipt(row: Leased, headers: Mapping[str, str], *, model: str) -> dict[str
         "categories": categories.split(", ") if categories else [],
         "rules": rules.split(", ") if rules else [],
         "masked": int(headers.get("x-sluice-masked", "0")),
+        # As usage and budgets were settled with it.
+        "prompt_tokens": used.prompt_tokens if used is not None else 0,
+        "completion_tokens": used.completion_tokens if used is not None else 0,
+        "tokens_estimated": used is not None and used.estimated,
+        "cost_usd": None if used is None or used.cost_usd is None else f"{used.cost_usd:f}",
         "attempts": headers.get("x-sluice-attempts", ""),
         "attempt": row.tries + 1,
         "earlier_attempt_lost": row.lost,

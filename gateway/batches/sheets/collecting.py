@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from typing import Any
+from decimal import Decimal
 
 import msgspec
 from django.db import transaction
@@ -32,8 +32,7 @@ from gateway.batches.sheets.words import row_number
 from gateway.files.models import Purpose, StoredFile
 from gateway.files.services import abandon, discard_file, let_go
 from gateway.files.uploads import Upload, publish
-from gateway.inference.prices import Price
-from gateway.snapshot.now import snapshot_now
+from gateway.inference.prices import nano_of
 from policies.engine.labels import Label, Sensitivity
 
 # The batch ended before these rows had their turn: they have no result yet.
@@ -142,11 +141,10 @@ def _merged(before: Iterator[Answer], found: Iterator[Answer]) -> Iterator[Answe
 
 
 def _of_run(files: ExitStack, batch: Batch, setup: Setup, counts: _Counts) -> Iterator[Answer]:
-    prices = snapshot_now().prices
     parts: list[Iterator[Answer]] = []
     if batch.output_file_id:
         lines = files.enter_context(lines_of(batch.output_file_id))
-        parts.append(_good(line, setup, prices, counts) for line in lines)
+        parts.append(_good(line, setup, counts) for line in lines)
     if batch.error_file_id:
         lines = files.enter_context(lines_of(batch.error_file_id))
         codes = (
@@ -161,16 +159,15 @@ def _of_run(files: ExitStack, batch: Batch, setup: Setup, counts: _Counts) -> It
     return heapq.merge(*parts, key=lambda each: each.row)
 
 
-def _good(line: bytes, setup: Setup, prices: Any, counts: _Counts) -> Answer:
+def _good(line: bytes, setup: Setup, counts: _Counts) -> Answer:
     tree = msgspec.json.decode(line)
     receipt, body = tree["sluice"], tree["response"]["body"]
-    prompt_tokens, completion_tokens = _usage(body)
-    price: Price | None = prices.get(receipt["deployment"])
-    cost = None
-    if price is None:
+    # What the request was settled with: the same figures as in usage and budgets.
+    prompt_tokens, completion_tokens = receipt["prompt_tokens"], receipt["completion_tokens"]
+    cost = None if receipt["cost_usd"] is None else nano_of(Decimal(receipt["cost_usd"]))
+    if cost is None:
         counts.unpriced += 1
     else:
-        cost = price.cost_nano(prompt_tokens=prompt_tokens, completion_tokens=completion_tokens)
         counts.cost_nano += cost
     counts.prompt_tokens += prompt_tokens
     counts.completion_tokens += completion_tokens
@@ -210,15 +207,6 @@ def _bad(line: bytes, code: str) -> Answer:
         deployment=receipt.get("deployment", ""),
         rules=receipt.get("rules", []),
     )
-
-
-def _usage(body: Any) -> tuple[int, int]:
-    usage = body.get("usage") if isinstance(body, dict) else None
-    if not isinstance(usage, dict):
-        return 0, 0
-    counts = [usage.get(name) for name in ("prompt_tokens", "completion_tokens")]
-    prompt, completion = (count if type(count) is int and count > 0 else 0 for count in counts)
-    return prompt, completion
 
 
 def _settle(

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import ExitStack
+from itertools import islice
 
 from gateway.audit.registry import EventType
 from gateway.batches.sheets.answered import Answer, answers_of
@@ -36,6 +37,12 @@ def download(actor: str, sheet: Sheet, format: Format) -> Iterator[bytes]:
         categories=list(sheet.categories),
     )
     return _pieces(sheet, columns, len(answer_columns), examples, format)
+
+
+def some_answers(sheet: Sheet, *, count: int, after: int = 0) -> list[Answer]:
+    """The first rows behind `after` that have ended. Reads no further. Raises SheetState."""
+    with answers_of(sheet) as answers:
+        return list(islice((answer for answer in answers if answer.row > after), count))
 
 
 def _pieces(

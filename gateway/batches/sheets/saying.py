@@ -1,7 +1,10 @@
 """An estimate and a sheet in words, for people who live in a shell."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
+
+from gateway.batches.sheets.budgets import BudgetLeft
+from gateway.inference.limits import AtEnd
 
 NAMES = {
     "on_prem": "On-prem",
@@ -29,6 +32,24 @@ def estimate_lines(estimate: dict[str, Any]) -> Iterator[str]:
     assumed = " (assumed: set --max-tokens)" if tokens["output_is_assumed"] else ""
     yield f"Tokens: {tokens['input']} in, up to {tokens['output_most']} out{assumed}."
     yield f"Cost: {_cost(estimate['cost_usd'])}. Time: {_time(estimate['time_s'])}."
+
+
+def budget_lines(budgets: Iterable[BudgetLeft]) -> Iterator[str]:
+    """What is left of each budget, and whether that is enough."""
+    for each in budgets:
+        of = "in all" if each.period == "total" else f"this {each.period}"
+        left = "" if each.left_usd is None else f"{each.left_usd:f} USD left, "
+        if each.enough is None:
+            verdict = "the cost is unknown"
+        elif each.enough:
+            verdict = "enough"
+        elif not each.hard:
+            verdict = "not enough for the highest cost; it warns and refuses nothing"
+        elif each.at_end is AtEnd.ON_PREM:
+            verdict = "not enough for the highest cost; what costs nothing goes on"
+        else:
+            verdict = "not enough for the highest cost; rows would be refused"
+        yield f"Budget {each.name} ({each.scope.value}, {of}): {left}{verdict}."
 
 
 def sheet_lines(told: dict[str, Any]) -> Iterator[str]:

@@ -15,9 +15,10 @@ from gateway.accounts.console import person, project
 from gateway.accounts.models import Membership, Project, User
 from gateway.accounts.roles import MAY_USE
 from gateway.batches.sheets import runs, services
+from gateway.batches.sheets.budgets import budgets_left
 from gateway.batches.sheets.console import estimate_here, save, wait
 from gateway.batches.sheets.models import Sheet
-from gateway.batches.sheets.saying import estimate_lines, sheet_lines
+from gateway.batches.sheets.saying import budget_lines, estimate_lines, sheet_lines
 from gateway.batches.sheets.setup import Kind
 from gateway.batches.sheets.shape import shape
 from gateway.batches.sheets.source import of_path
@@ -99,9 +100,14 @@ class Command(BaseCommand):
         sheet = estimate_here(services.begin_estimate(by, sheet), sys.stderr)
         if sheet.estimate is None:
             raise CommandError(f"The estimate was not made: {sheet.reason or sheet.status}.")
-        for line in estimate_lines(sheet.estimate):
-            self.stdout.write(line)
+        self._say_estimate(by, sheet)
         return sheet
+
+    def _say_estimate(self, by: User, sheet: Sheet) -> None:
+        for line in estimate_lines(sheet.estimate or {}):
+            self.stdout.write(line)
+        for line in budget_lines(budgets_left(by, sheet)):
+            self.stdout.write(line)
 
     def _agrees(self, sheet: Sheet) -> bool:
         number = sheet.estimate["to_send"] if sheet.estimate else sheet.to_ask
@@ -130,12 +136,11 @@ class Command(BaseCommand):
                 self.stdout.write(line)
 
     def _show(self, options: dict[str, Any]) -> None:
-        _, sheet = _sheet(options)
+        by, sheet = _sheet(options)
         for line in sheet_lines(shape(sheet)):
             self.stdout.write(line)
         if sheet.estimate:
-            for line in estimate_lines(sheet.estimate):
-                self.stdout.write(line)
+            self._say_estimate(by, sheet)
 
     def _estimate(self, options: dict[str, Any]) -> None:
         self._estimated(*_sheet(options))
