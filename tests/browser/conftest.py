@@ -27,6 +27,17 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="session")
+def sluice_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sluice]:
+    """A running Sluice with its demo models and, unlike elsewhere, its worker."""
+    server = Sluice(Path(tmp_path_factory.mktemp("sluice")) / "var", worker=True)
+    server.var.mkdir()
+    try:
+        yield server.start()
+    finally:
+        server.stop()
+
+
+@pytest.fixture(scope="session")
 def session_cookies(
     browser: Browser, sluice_server: Sluice, tmp_path_factory: pytest.TempPathFactory
 ) -> Path:

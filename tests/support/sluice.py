@@ -95,7 +95,7 @@ class Sluice:
             return
         self._process.send_signal(signal.SIGINT)
         try:
-            self._process.wait(20)
+            self._process.wait(40)  # the worker ends what it has begun
         finally:
             self._process.kill()
             self._process = None
