@@ -50,6 +50,17 @@ class Live:
 
 
 @pytest.fixture(scope="session")
+def sluice_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sluice]:
+    """A running Sluice with a worker."""
+    server = Sluice(Path(tmp_path_factory.mktemp("sluice")) / "var", worker=True)
+    server.var.mkdir()
+    try:
+        yield server.start()
+    finally:
+        server.stop()
+
+
+@pytest.fixture(scope="session")
 def model_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, ModelServer]]:
     """Every vLLM, started together. Ended for sure, also when one of them fails to start."""
     require(installed(), "vLLM (.ci/install-live)")

@@ -45,7 +45,8 @@ class ModelServer:
         ]
         if chat:
             command += ["--enable-auto-tool-choice", "--tool-call-parser", "hermes"]
-        environment = {
+        self._command = command
+        self._environment = {
             # Nothing is inherited: no proxies, no hub, no credentials.
             "PATH": f"{VENV / 'bin'}:/usr/local/bin:/usr/bin:/bin",
             "HOME": str(folder),
@@ -56,11 +57,14 @@ class ModelServer:
             "VLLM_CPU_OMP_THREADS_BIND": "nobind",
             "OMP_NUM_THREADS": "1",
         }
+        self._start()
+
+    def _start(self) -> None:
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                command,
-                cwd=folder,
-                env=environment,
+                self._command,
+                cwd=self.log.parent,
+                env=self._environment,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -81,6 +85,12 @@ class ModelServer:
             assert self._process.poll() is None, self._tail()
             assert monotonic() < until, f"{self.name} is not ready: {self._tail()}"
             Event().wait(0.2)
+
+    def revive(self) -> None:
+        """Start it anew if it was killed, at the same address. Returns once it serves."""
+        if self._process.poll() is not None:
+            self._start()
+            self.wait_ready(until=monotonic() + START_S)
 
     def metric(self, name: str) -> float:
         """A counter or gauge of vLLM's, summed over its series. 0 once the server is dead."""
