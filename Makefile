@@ -47,7 +47,7 @@ format: $(VENV)/.dev
 	$(BIN)/ruff check --fix .
 
 lock:  ## lock requirements with hashes (needs uv on the PATH)
-	for set in run dev s3 otel; do uv pip compile -q --python-version 3.11 --generate-hashes \
+	for set in run dev s3 s3-server otel; do uv pip compile -q --python-version 3.11 --generate-hashes \
 	  --no-annotate --no-header --no-emit-index-url requirements/$$set.in -o requirements/$$set.txt; done
 
 $(BIN)/python:

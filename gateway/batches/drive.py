@@ -28,6 +28,7 @@ from gateway.batches.principals import Creator, creator_of
 from gateway.batches.rows import Leased, Settled
 from gateway.batches.services import stop_batch
 from gateway.batches.waking import wake_now
+from gateway.files.blobs import StorageUnavailable
 from gateway.files.encrypted import EncryptedReader, Unreadable
 from gateway.files.keys import project_key
 from gateway.files.models import StoredFile
@@ -131,6 +132,11 @@ class Drive:
                 reader=files.enter_context(reading(file)),
                 files=files,
             )
+        except StorageUnavailable as error:
+            log.warning("batch %s waits for its input: %s", self._batch_id, error)
+            files.close()
+            claims.release(self._batch_id, by=self._by)
+            return None  # the sweep begins it again
         except (OSError, Unreadable):
             files.close()
             stop_batch(self._batch_id, reason="unreadable_file", message="The file is unreadable.")

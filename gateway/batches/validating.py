@@ -3,6 +3,7 @@
 INVARIANT: a batch leaves `validating` with every row there, or with none.
 """
 
+import logging
 from collections.abc import Iterator
 from itertools import islice
 
@@ -14,6 +15,7 @@ from gateway.batches.claims import claim, new_claim, release, renew
 from gateway.batches.endings import end
 from gateway.batches.formats import Place, Problem, format_of
 from gateway.batches.models import Batch, BatchRow, Ending, Status
+from gateway.files.blobs import StorageUnavailable
 from gateway.files.encrypted import EncryptedReader, Unreadable
 from gateway.files.models import StoredFile
 from gateway.files.services import reading
@@ -21,6 +23,8 @@ from policies.engine.facts import Endpoint
 
 MAX_PROBLEMS = 100
 ROWS_AT_ONCE = 1000
+log = logging.getLogger(__name__)
+
 _VALIDATING = (Status.VALIDATING,)
 
 
@@ -41,6 +45,8 @@ def validate(batch_id: str, *, process: str) -> None:
                 _fail(batch, problems, by=by)
             else:
                 _make_rows(batch, reader, by=by)
+    except StorageUnavailable as error:
+        log.warning("batch %s waits for its input: %s", batch_id, error)  # the sweep tries again
     except (OSError, Unreadable):
         _fail(batch, [Problem(code="unreadable_file", message="The file cannot be read.")], by=by)
     finally:
