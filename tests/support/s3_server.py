@@ -4,8 +4,8 @@ import socket
 from pathlib import Path
 from typing import Any
 
-import boto3
-from botocore.config import Config
+import boto3  # type: ignore[import-untyped]  # has no stubs
+from botocore.config import Config  # type: ignore[import-untyped]  # has no stubs
 from typing_extensions import override
 
 from tests.support.ports import free_port
