@@ -47,6 +47,7 @@ PROJECT_PAGES: Final = (
     Entry(
         page="policy", route="project-policy", icon="shield", word=_("Policy"), takes_project=True
     ),
+    Entry(page="usage", route="usage", icon="bars", word=_("Usage")),
 )
 LISTED_AT_MOST: Final = 40
 # Shown to organisation admins and auditors; the audit also to those who audit a project.
@@ -59,6 +60,7 @@ OVERVIEW: Final = Entry(page="overview", route="overview", icon="gauge", word=_(
 ORGANISATION_PAGES: Final = (
     Entry(page="deployments", route="deployments", icon="models", word=_("Deployments")),
     Entry(page="organisation-policy", route="organisation-policy", icon="shield", word=_("Policy")),
+    Entry(page="budgets", route="budgets", icon="purse", word=_("Budgets")),
     AUDIT,
     Entry(page="administration", route="admin:index", icon="shield", word=_("Administration")),
 )

@@ -10,7 +10,7 @@ from django.template.loader import render_to_string
 from django.utils.translation import gettext as _
 
 from frontend.badges import Badge, badge_for
-from frontend.money import money
+from frontend.money.amounts import money
 from frontend.prose import VERSION, Growing, render
 from frontend.words import category_word, sensitivity_word
 from gateway.chat.branches import sent_file

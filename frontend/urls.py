@@ -6,6 +6,7 @@ from frontend.account import door
 from frontend.account import views as account
 from frontend.audit import views as audit
 from frontend.deployments import views as deployments
+from frontend.money import urls as money
 from frontend.overview import views as overview
 from frontend.people import invitations, keys, people, projects, roles
 from frontend.policies import urls as policies
@@ -111,6 +112,7 @@ urlpatterns: list[URLPattern] = [
     path("keys/<uuid:pk>/revoke", keys.revoke, name="revoke-key"),
     # --- Policies and audit ---
     *policies.urlpatterns,
+    *money.urlpatterns,
     path("audit/", audit.decisions, name="audit"),
     path("audit/changes/", audit.changes, name="audit-changes"),
     path("audit/<str:decision_id>/", audit.decision, name="audit-decision"),

@@ -25,8 +25,8 @@ from gateway.inference.prices import usd
 from gateway.usage.models import Budget, RateLimit
 from gateway.usage.prices import PriceTerms, prices_of
 from gateway.usage.services import budgets as service
-from gateway.usage.services.alerts import standings
-from gateway.usage.services.reports import overseen, sees_everything
+from gateway.usage.services.reports import sees_everything
+from gateway.usage.services.standing import budgets_seen
 
 
 class BudgetInput(serializers.Serializer[Any]):
@@ -60,34 +60,26 @@ class Budgets(APIView):
             project = None
             if not sees_everything(user):
                 raise NoSuchProject("No such project.")
-        rows = list(service.budgets_of(project))
-        spent: dict[int, list[dict[str, Any]]] = {row.pk: [] for row in rows}
-        for standing in standings(rows):
-            if _may_see(user, project, standing.subject):
-                spent[standing.budget.pk].append(
+        shown = [
+            _budget(
+                one.budget,
+                [
                     {
                         "subject": standing.subject,
                         "window": standing.window,
                         "spent_usd": amount(usd(standing.spent_nano)),
                         "percent": standing.percent,
                     }
-                )
-        return Response({"budgets": [_budget(row, spent[row.pk]) for row in rows]})
+                    for standing in one.standings
+                ],
+            )
+            for one in budgets_seen(user, project)
+        ]
+        return Response({"budgets": shown})
 
 
 def _least(user: User) -> Role:
     return Role.AUDITOR if sees_everything(user) else Role.MEMBER
-
-
-def _may_see(user: User, project: Project | None, subject: str) -> bool:
-    """Other members' spending is shown to whoever oversees the project."""
-    if not subject.startswith(("user:", "service_account:")) or project is None:
-        return True
-    return subject == f"user:{user.pk}" or _oversees(user, project)
-
-
-def _oversees(user: User, project: Project) -> bool:
-    return sees_everything(user) or overseen(user).filter(pk=project.pk).exists()
 
 
 def _budget(row: Budget, standing: list[dict[str, Any]]) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from decimal import Decimal
 
 import pytest
 
-from frontend.money import dollars, money
+from frontend.money.amounts import dollars, money
 
 
 @pytest.mark.parametrize(
