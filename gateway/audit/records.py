@@ -53,6 +53,9 @@ class DecisionRecord(msgspec.Struct, frozen=True, kw_only=True, tag_field="t", t
     # What was reserved of budgets, in 10^-9 USD; charged if the process dies before the outcome.
     reserved_nano: int = 0
     leased: list[list[str]] = []  # [budget, subject, window] of each budget it was reserved from
+    # Which model recognizers were shown the request: [recognizer, deployment, "ok", "remembered"
+    # or how that failed]. Asked under a scan permit, so on_prem only.
+    scans: list[list[str]] = []
 
 
 class OutcomeRecord(msgspec.Struct, frozen=True, kw_only=True, tag_field="t", tag="outcome"):

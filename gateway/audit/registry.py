@@ -59,6 +59,8 @@ class EventType(StrEnum):
     GRANT_REMOVED = "grant.removed"
     RECOGNIZER_CHANGED = "recognizer.changed"
     RECOGNIZER_REMOVED = "recognizer.removed"
+    MODEL_RECOGNIZER_CHANGED = "model_recognizer.changed"
+    MODEL_RECOGNIZER_REMOVED = "model_recognizer.removed"
     POLICY_PUBLISHED = "policy.published"
     POLICY_DRAFT_SAVED = "policy_draft.saved"
     POLICY_DRAFT_DISCARDED = "policy_draft.discarded"
@@ -238,6 +240,13 @@ EVENTS: dict[EventType, EventSpec] = {
         *("name", "category", "patterns", "context", "checksum", "before"),
     ),
     EventType.RECOGNIZER_REMOVED: _spec("A recognizer was removed.", "name", "category"),
+    EventType.MODEL_RECOGNIZER_CHANGED: _spec(
+        "A model recognizer was defined, or changed.",
+        *("name", "deployment", "asks", "classes", "before"),
+    ),
+    EventType.MODEL_RECOGNIZER_REMOVED: _spec(
+        "A model recognizer was removed.", "name", "deployment", "classes"
+    ),
     EventType.POLICY_PUBLISHED: _spec(
         "A policy revision took effect.",
         *("kind", "revision", "number", "previous", "rules", "widens", "reason", "approved_by"),

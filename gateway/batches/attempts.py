@@ -24,6 +24,7 @@ from gateway.batches.results import (
 from gateway.batches.rows import Leased, Settled
 from gateway.inference.contracts import Principal
 from gateway.inference.exchange import Decided, Inbound
+from gateway.inference.hearing import Hearing
 from gateway.inference.path import Gateway, new_id
 from gateway.protocol.answers import read_head
 from gateway.protocol.errors import GatewayError, NoDeploymentAvailable
@@ -98,7 +99,9 @@ class Attempt:
 
     async def _in_turn(self, inbound: Inbound, creator: Callable[[], Creator]) -> Settled:
         try:
-            decided = self._gateway.decide(inbound, decision_id=new_id("dec_"))
+            # For the queue's pace; where models are asked, that is done when the row is sent.
+            preview = Hearing(self._gateway.memory, previews=True)
+            decided = self._gateway.decide(inbound, decision_id=new_id("dec_"), hearing=preview)
         except GatewayError:
             return await self._ask(inbound, None)  # that is for the path to say and to record
         deployment = self._next_deployment(decided)

@@ -15,7 +15,9 @@ from gateway.inference.prices import Price
 from gateway.protocol.restores import Restores
 from gateway.providers.calls import Destination
 from policies.classification.findings import Analysis
+from policies.classification.model_recognizers import ModelRecognizer
 from policies.engine.decide import CompiledPolicy
+from policies.engine.facts import DeploymentFacts
 from policies.engine.labels import Label
 from policies.engine.suspensions import Suspensions
 
@@ -63,6 +65,14 @@ class ModelCard:
     endpoints: frozenset[str] = frozenset()
 
 
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A model recognizer and the deployment it asks. `facts` None: none that may be asked."""
+
+    recognizer: ModelRecognizer
+    facts: DeploymentFacts | None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProjectView:
     """Everything the path needs of one project."""
@@ -76,6 +86,7 @@ class ProjectView:
     masking_keys: Mapping[str, bytes] = field(default_factory=dict, repr=False)
     suspensions: Suspensions | None = None  # None: no exception and no approval
     shadow: CompiledPolicy | None = None  # decided beside `policy`, without effect
+    asked: tuple[Asked, ...] = ()  # model recognizers (semantic rule 10)
     keeps_content: bool = False  # prompts and answers are kept, encrypted, for some days
 
 

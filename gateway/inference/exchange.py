@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 from gateway.inference.contracts import Principal, ProjectView, Snapshot
+from gateway.inference.hearing import Hearing
 from gateway.inference.label import Labelled
 from gateway.inference.masking import Outgoing, RequestMasking
 from gateway.inference.prices import Receipt
@@ -86,6 +87,7 @@ class Decided:
     view: ProjectView
     shadow: ShadowDecision | None = None  # None: the project has no policy in shadow
     masking: RequestMasking | None = None
+    hearing: Hearing | None = None  # None: the project asks no model recognizer
 
     def outgoing(self, candidate: Candidate) -> Outgoing:
         """What the candidate is sent: the only way to a tree for whoever sends.

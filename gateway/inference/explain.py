@@ -7,8 +7,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 from gateway.inference.contracts import Principal, Snapshot
+from gateway.inference.deciding import decide_on
 from gateway.inference.exchange import Decided, Inbound
-from gateway.inference.path import decide_on, new_id
+from gateway.inference.hearing import Hearing
+from gateway.inference.path import new_id
 from gateway.inference.refusals import in_words, ways_out
 from gateway.inference.surroundings import on_prem_only_reason
 from gateway.inference.trace import label_words, rule_names
@@ -30,7 +32,8 @@ def explain_request(  # noqa: PLR0913 -- a request has that many sides
 ) -> dict[str, Any]:
     """Label, findings with their places, rules, candidates in order, dropped ones with reasons.
 
-    `only_declared` names the categories that no recognizer of the project finds.
+    `only_declared` names the categories that no recognizer of the project finds, `unasked` the
+    model recognizers, which are asked only when the request is sent and may then raise the label.
     `age_s` is the snapshot's, for what a stale one denies. CPU only.
     Raises GatewayError for a body or declaration that would be refused anyway.
     """
@@ -48,6 +51,7 @@ def explain_request(  # noqa: PLR0913 -- a request has that many sides
         decision_id=new_id("dec_"),
         now=datetime.now(UTC),
         on_prem_only=on_prem_only_reason(snapshot, age_s),
+        hearing=Hearing(previews=True),
     )
     permit, labelled, policy = decided.permit, decided.labelled, decided.view.policy
     told = explain(policy, decided.facts, permit)
@@ -66,6 +70,15 @@ def explain_request(  # noqa: PLR0913 -- a request has that many sides
         "findings": _findings(decided),
         "inherited": "" if inherited == PUBLIC else label_words(inherited),
         "opaque": sorted(labelled.opaque),
+        # Models are shown nothing for a preview: what they find is known when it is sent.
+        "unasked": [
+            {
+                "recognizer": asked.recognizer.name,
+                "deployment": asked.recognizer.deployment,
+                "classes": [each.data_class for each in asked.recognizer.finds],
+            }
+            for asked in decided.view.asked
+        ],
         "only_declared": sorted(
             set(policy.taxonomy.minimums) - set(decided.view.analyser.data_classes.values())
         ),

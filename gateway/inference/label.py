@@ -19,7 +19,7 @@ from policies.engine.labels import PUBLIC, Label, Sensitivity, Taxonomy
 # failed scans least of all.
 RELAXED_BY = {"encoded_text": "encoded_text", "image": "images"}
 # What says that texts were not searched to their end.
-UNREAD = frozenset({"scan_failed", "scan_budget"})
+UNREAD = frozenset({"scan_failed", "scan_budget", "model_recognizer"})
 _SENSITIVITIES = {member.word: member for member in Sensitivity}
 _NO_COUNTS: Mapping[str, int] = {}
 _NO_LABELS: Mapping[str, Label] = {}
@@ -149,10 +149,11 @@ def label_request(
     for finding in (*analysis.findings, *across.findings):
         name = finding.data_class
         counts[name] = counts.get(name, 0) + 1
-        if name not in labels:
-            labels[name] = taxonomy.join(
-                (Label(PUBLIC.sensitivity, frozenset({finding.category})),)
-            )
+        had = labels.get(name)
+        if had is None or finding.category not in had.categories:
+            # Two recognizers may give one class two categories: both count.
+            found = Label(PUBLIC.sensitivity, frozenset({finding.category}))
+            labels[name] = taxonomy.join((found,) if had is None else (had, found))
     return Labelled(
         label=taxonomy.join((unmaskable, *labels.values())),
         unmaskable=unmaskable,

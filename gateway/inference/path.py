@@ -12,24 +12,20 @@ import itertools
 import os
 import time
 from contextlib import suppress
-from dataclasses import replace
-from datetime import datetime
 
 from gateway.audit.records import JournalUnavailable
+from gateway.inference.asking import decided_asking
 from gateway.inference.attempts import Attempts, PermitExpired, attempts_header
 from gateway.inference.contracts import (
-    ProjectView,
     Refusal,
     Reservation,
-    Snapshot,
 )
+from gateway.inference.deciding import decide_on
 from gateway.inference.exchange import Decided, Header, Inbound, Reply
+from gateway.inference.hearing import Hearing
 from gateway.inference.kept import Kept
-from gateway.inference.label import UNREAD, Labelled, label_request
-from gateway.inference.masking import RequestMasking
 from gateway.inference.refusals import denied, limited, not_found
 from gateway.inference.rejected import rejected_record
-from gateway.inference.shadow import Remembering, decide_in_shadow
 from gateway.inference.spending import (
     BUDGET_EXHAUSTED,
     ask_of,
@@ -46,15 +42,9 @@ from gateway.inference.trace import (
 from gateway.protocol.errors import (
     FailClosed,
     GatewayError,
-    InvalidRequest,
-    ScopeDenied,
-    Unauthenticated,
 )
-from gateway.protocol.requests import RelayRequest, read_request
-from policies.engine.decide import decide
-from policies.engine.facts import RequestFacts, Zone
+from policies.engine.facts import Zone
 from policies.engine.permit import Outcome, Permit
-from policies.engine.suspensions import NOTHING_SUSPENDED, Suspensions
 
 _ids = itertools.count(int.from_bytes(os.urandom(5), "big"))
 _process = os.urandom(5).hex()
@@ -104,10 +94,10 @@ class Gateway(Surroundings):
         decided = earlier
         try:
             if decided is None:
-                decided = self.decide(inbound, decision_id=trace.decision_id)
+                decided = await self._decided(inbound, trace)
             reserved = await self._reserve(inbound, decided)
             if may_stay_on_prem(reserved, decided):
-                decided = self.decide(inbound, decision_id=trace.decision_id, spent=True)
+                decided = await self._decided(inbound, trace, spent=True)
                 reserved = await self._reserve(inbound, decided)
             headers += decision_headers(decided.permit)
             await self._admit(inbound, decided, trace, reserved)
@@ -134,11 +124,34 @@ class Gateway(Surroundings):
             self.finish(trace, status=CLIENT_CLOSED, error="interrupted")
             raise
 
-    def decide(self, inbound: Inbound, *, decision_id: str, spent: bool = False) -> Decided:
+    async def _decided(self, inbound: Inbound, trace: Trace, *, spent: bool = False) -> Decided:
+        """`decide`, once model recognizers were asked what it missed (semantic rule 10)."""
+        heard = trace.hearing
+        decided = self.decide(inbound, decision_id=trace.decision_id, spent=spent, hearing=heard)
+        if decided.hearing is None:
+            return decided
+        trace.hearing = decided.hearing
+        return await decided_asking(
+            self,
+            decided,
+            lambda hearing: self.decide(
+                inbound, decision_id=trace.decision_id, spent=spent, hearing=hearing
+            ),
+        )
+
+    def decide(
+        self,
+        inbound: Inbound,
+        *,
+        decision_id: str,
+        spent: bool = False,
+        hearing: Hearing | None = None,
+    ) -> Decided:
         """Read, label and decide; nothing is written and nothing sent. CPU only.
 
-        `spent`: a budget has nothing left for what leaves on_prem. Raises GatewayError. A denial
-        is not an error here: look at the permit.
+        `spent`: a budget has nothing left for what leaves on_prem. `hearing`: what model
+        recognizers said; None: what is remembered, and what is not counts as opaque. Raises
+        GatewayError. A denial is not an error here: look at the permit.
         """
         snapshot, age_s = self.fresh_snapshot()
         budget = self.budget.state(inbound.principal, snapshot.limits)
@@ -152,6 +165,8 @@ class Gateway(Surroundings):
             now=self.now(),
             on_prem_only=reason,
             budget="exhausted" if spent else budget.word,
+            hearing=hearing,
+            memory=self.memory,
         )
 
     def _still_holds(self, earlier: Decided, inbound: Inbound) -> bool:
@@ -169,6 +184,7 @@ class Gateway(Surroundings):
         facts = earlier.facts
         return (
             snapshot is earlier.snapshot
+            and earlier.hearing is None  # else it may lack what models would say
             and inbound == earlier.inbound
             and facts.now <= now < earlier.permit.expires_at
             and (expires_at is None or now.timestamp() < expires_at)
@@ -229,6 +245,7 @@ class Gateway(Surroundings):
                     reason=error.recorded,
                     digest=hashlib.sha256(inbound.body).hexdigest() if inbound.body else "",
                     at=self.now().timestamp(),
+                    scans=[] if trace.hearing is None else trace.hearing.told(),
                 )
             )
 
@@ -262,130 +279,11 @@ class Gateway(Surroundings):
                 reason=reason,
                 shadow=decided.shadow,
                 reservation=trace.reservation,
+                scans=[] if decided.hearing is None else decided.hearing.told(),
             )
         )
         if decided.view.keeps_content:
             trace.kept = Kept(inbound.body)
-
-
-def decide_on(
-    snapshot: Snapshot,
-    inbound: Inbound,
-    *,
-    decision_id: str,
-    now: datetime,
-    on_prem_only: str,
-    budget: str = "ok",
-) -> Decided:
-    """Read, label and decide one request against one snapshot. Raises GatewayError."""
-    principal = inbound.principal
-    if principal.expires_at is not None and now.timestamp() >= principal.expires_at:
-        raise Unauthenticated("This API key has expired.")
-    if principal.scopes and inbound.endpoint.value not in principal.scopes:
-        raise ScopeDenied(f"This API key may not use {inbound.endpoint.value}.")
-    view = snapshot.projects.get(principal.project)
-    if view is None:
-        raise FailClosed("This project's policy could not be read.", param="policy")
-    request = read_request(inbound.endpoint, inbound.body)
-    if view.shadow is not None:
-        view = replace(view, analyser=Remembering(view.analyser))
-    labelled = _label(request, view=view, inbound=inbound)
-    facts = _facts(
-        inbound,
-        request,
-        labelled,
-        suspensions=view.suspensions,
-        decision_id=decision_id,
-        now=now,
-        on_prem_only=on_prem_only,
-        budget=budget,
-    )
-    masking = None
-    if labelled.data_classes and view.masking_keys:
-        masking = RequestMasking(request, labelled, view)
-    return Decided(
-        inbound=inbound,
-        request=request,
-        labelled=labelled,
-        facts=facts,
-        permit=decide(view.policy, facts, masker=masking),
-        snapshot=snapshot,
-        view=view,
-        masking=masking,
-        shadow=None
-        if view.shadow is None
-        else decide_in_shadow(
-            view.shadow,
-            request=request,
-            view=view,
-            principal=principal,
-            declared=inbound.declared,
-            inherited=inbound.inherited,
-            facts=facts,
-        ),
-    )
-
-
-def _label(request: RelayRequest, *, view: ProjectView, inbound: Inbound) -> Labelled:
-    try:
-        return label_request(
-            request,
-            view=view,
-            principal=inbound.principal,
-            declared=inbound.declared,
-            inherited=inbound.inherited,
-        )
-    except InvalidRequest:
-        raise
-    except Exception as error:
-        # The exception's text may quote content: neither logged nor shown.
-        raise FailClosed(
-            "The request could not be classified, so nothing was sent.", param="label"
-        ) from error
-
-
-def _facts(  # noqa: PLR0913 -- facts have that many sources
-    inbound: Inbound,
-    request: RelayRequest,
-    labelled: Labelled,
-    *,
-    suspensions: Suspensions | None,
-    decision_id: str,
-    now: datetime,
-    on_prem_only: str,
-    budget: str,
-) -> RequestFacts:
-    principal = inbound.principal
-    digest = hashlib.sha256(inbound.body).hexdigest()
-    return RequestFacts(
-        decision_id=decision_id,
-        digest=digest,
-        endpoint=inbound.endpoint.value,
-        alias=request.alias,
-        label=labelled.label,
-        unmaskable=labelled.unmaskable,
-        data_classes=labelled.data_classes,
-        class_labels=labelled.class_labels,
-        unread=not labelled.opaque.isdisjoint(UNREAD),
-        now=now,
-        groups=principal.groups,
-        key=principal.key_prefix,
-        size_bytes=len(inbound.body),
-        modalities=request.modalities,
-        tools=request.tools,
-        reach_out=request.reach_out,
-        budget=budget,
-        on_prem_only_because=on_prem_only,
-        suspended=NOTHING_SUSPENDED
-        if suspensions is None
-        else suspensions.rules_for(
-            now=now,
-            digest=digest,
-            alias=request.alias,
-            key=principal.key_prefix,
-            groups=principal.groups,
-        ),
-    )
 
 
 def decision_headers(permit: Permit) -> list[Header]:

@@ -1,5 +1,7 @@
 """The record of a request that came to no decision."""
 
+from collections.abc import Sequence
+
 from gateway.audit.records import DecisionRecord
 from gateway.inference.exchange import Inbound
 from gateway.inference.trace import UNKNOWN_ALIAS
@@ -7,7 +9,13 @@ from policies.engine.labels import Sensitivity
 
 
 def rejected_record(
-    inbound: Inbound, *, decision_id: str, reason: str, digest: str, at: float
+    inbound: Inbound,
+    *,
+    decision_id: str,
+    reason: str,
+    digest: str,
+    at: float,
+    scans: Sequence[list[str]] = (),
 ) -> DecisionRecord:
     """The record of a request that came to no decision: it could not be read or labelled, or the
     key may not ask. Nothing of it was sent. Unknown counts as worst (semantic rule 6)."""
@@ -30,4 +38,5 @@ def rejected_record(
         decision="rejected",
         reason=reason,
         revision="",
+        scans=list(scans),
     )

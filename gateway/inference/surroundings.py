@@ -14,6 +14,7 @@ from gateway.inference.contracts import (
     SnapshotUnavailable,
     Watch,
 )
+from gateway.inference.hearing import Memory
 from gateway.inference.route import Router
 from gateway.inference.trace import Trace
 from gateway.protocol.errors import FailClosed
@@ -54,6 +55,7 @@ class Surroundings:
         self.router = Router()
         self.now = now
         self.monotonic = monotonic
+        self.memory = Memory(monotonic)
 
     def finish(self, trace: Trace, *, status: int, error: str = "") -> None:
         """Settle `trace` now. Does nothing the second time."""

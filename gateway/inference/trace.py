@@ -11,6 +11,7 @@ from gateway.audit.records import (
     ShadowRecord,
 )
 from gateway.inference.contracts import Journal, Principal, Reservation
+from gateway.inference.hearing import Hearing
 from gateway.inference.kept import Kept
 from gateway.inference.label import Labelled
 from gateway.inference.prices import Price, Receipt
@@ -49,6 +50,7 @@ class Trace:
         "deployment",
         "events_out",
         "first_byte_ms",
+        "hearing",
         "kept",
         "masked",
         "model",
@@ -76,6 +78,7 @@ class Trace:
         self.events_out = 0  # of a stream
         self.zone = ""
         self.first_byte_ms: int | None = None
+        self.hearing: Hearing | None = None  # what model recognizers said, if any was asked
         self.kept: Kept | None = None  # None: the project keeps no content
         self.masked = 0  # findings replaced in what the deployment that serves was sent
         self.model = ""
@@ -209,6 +212,7 @@ def decision_record(  # noqa: PLR0913 -- a record has that many sources
     reason: str = "",
     shadow: ShadowDecision | None = None,
     reservation: Reservation | None = None,
+    scans: Sequence[list[str]] = (),
 ) -> DecisionRecord:
     """The content-free record of a decision."""
     return DecisionRecord(
@@ -243,6 +247,7 @@ def decision_record(  # noqa: PLR0913 -- a record has that many sources
         shadow=None if shadow is None else _in_shadow(shadow),
         reserved_nano=reservation.reserved_nano if reservation is not None else 0,
         leased=list(reservation.leased) if reservation is not None else [],
+        scans=list(scans),
     )
 
 

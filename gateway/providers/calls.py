@@ -124,6 +124,8 @@ class Call:
     body: bytes = field(repr=False)
     stream: bool
     request_id: str
+    # vLLM's own routes stand beside `/v1`, not below it: `path` begins there.
+    beside_version: bool = False
 
 
 class Answer(Protocol):

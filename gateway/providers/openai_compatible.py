@@ -75,9 +75,10 @@ class OpenAICompatible:
                 call.destination, prepared.target, prepared.prefix, prepared.fixed
             )
         body = body_in(dialect, call.body) if dialect else call.body
+        prefix = prepared.prefix.removesuffix("/v1") if call.beside_version else prepared.prefix
         head = b"".join(
             (
-                request_line("POST", prepared.prefix + call.path),
+                request_line("POST", prefix + call.path),
                 prepared.fixed,
                 b"accept: text/event-stream\r\n"
                 if call.stream

@@ -26,6 +26,7 @@ from gateway.snapshot.limits import read_limits
 from gateway.snapshot.projects import MakeAnalyser, Projects
 from gateway.usage.prices import prices_of
 from policies.classification.analyser import Analyser as Recognizers
+from policies.classification.model_recognizers import classes_of
 from policies.engine.facts import Zone
 from policies.services.views import OwnClasses
 
@@ -40,7 +41,7 @@ class KeepsChanging(Exception):
 
 def analyser_for(own: OwnClasses) -> Analyser:
     """The recognizers of a project with these classes of its own. CPU only."""
-    return Recognizers(own.word_lists, custom=own.custom)
+    return Recognizers(own.word_lists, custom=own.custom, elsewhere=classes_of(own.asked))
 
 
 class Builder:

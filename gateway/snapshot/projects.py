@@ -40,7 +40,7 @@ class Projects:
         self._views: dict[Any, tuple[object, ProjectView]] = {}
 
     def build(self, deployments: Sequence[Deployment]) -> dict[str, ProjectView]:
-        """The views of all projects that can be built, by slug. Thirteen queries."""
+        """The views of all projects that can be built, by slug. Fourteen queries."""
         try:
             shared = read_shared(deployments)
         except (ValueError, TypeError, KeyError) as error:
@@ -85,6 +85,7 @@ class Projects:
             floor_of(project),
             shared.documents.get(project.pk),
             shared.grants.get(project.pk),
+            shared.asked_in(project),
             own,
             project.masking_secret,
             project.slug in self._keeping,

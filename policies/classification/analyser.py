@@ -8,6 +8,7 @@ that there is something to fold, unescape or decode.
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 
 from policies.classification.custom_patterns import CustomMatcher, CustomRecognizer
 from policies.classification.findings import Analysis
@@ -30,7 +31,8 @@ class Analyser:
     """A project's recognizers: the shipped ones, its word lists, and `custom` ones.
 
     `budget_s` (seconds, by `clock`) bounds one `analyse`. `use_hyperscan` None: where installed.
-    Of two custom recognizers of one class the last says its category. Safe to use from several
+    Of two custom recognizers of one class the last says its category. `elsewhere` has the classes
+    that models find, with their categories: for whoever asks what there is. Safe to use from several
     threads. Does no I/O. Raises ValueError for a custom recognizer that cannot be compiled.
     """
 
@@ -42,6 +44,7 @@ class Analyser:
         budget_s: float = DEFAULT_BUDGET_S,
         *,
         custom: Sequence[CustomRecognizer] = (),
+        elsewhere: Mapping[str, str] = MappingProxyType({}),
         clock: Callable[[], float] = time.perf_counter,
         use_hyperscan: bool | None = None,
     ) -> None:
@@ -57,6 +60,8 @@ class Analyser:
         if self._custom is not None:
             # A shipped class keeps its category, whatever is named like it.
             self.data_classes = {**self.data_classes, **self._custom.categories, **DATA_CLASSES}
+        if elsewhere:
+            self.data_classes = {**elsewhere, **self.data_classes}
 
     def analyse(self, texts: list[str]) -> Analysis:
         """Findings over all texts; `Finding.field` is the index into `texts`.

@@ -2,6 +2,7 @@
 
 from policies.models.drafts import PendingPublication, PolicyDraft, PublicationState
 from policies.models.exceptions import Approval, ApprovalState, RuleException
+from policies.models.model_recognizers import ModelRecognizer
 from policies.models.recognizers import CustomRecognizer
 from policies.models.revisions import Immutable, Policy, PolicyRevision
 from policies.models.shadows import Shadow
@@ -12,6 +13,7 @@ __all__ = [
     "ApprovalState",
     "CustomRecognizer",
     "Immutable",
+    "ModelRecognizer",
     "PendingPublication",
     "Policy",
     "PolicyDraft",

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from gateway.accounts.models import Group, Project
 from gateway.deployments.models import Deployment, Grant, ModelAlias
+from policies.classification.model_recognizers import classes_of
 from policies.classification.recognizers import DATA_CLASSES
 from policies.engine.document import (
     DocumentError,
@@ -17,11 +18,17 @@ from policies.engine.document import (
     parse_document,
 )
 from policies.engine.labels import Taxonomy
-from policies.models import CustomRecognizer, Policy, PolicyRevision, WordList
+from policies.models import (
+    CustomRecognizer,
+    ModelRecognizer,
+    Policy,
+    PolicyRevision,
+    WordList,
+)
 
 
 def known_names() -> KnownNames:
-    """Every name that a policy of this installation may use now. Five queries.
+    """Every name that a policy of this installation may use now. Six queries.
 
     A word list or recognizer of any project gives its data class: the organisation's rules may
     name it, too.
@@ -32,13 +39,14 @@ def known_names() -> KnownNames:
         groups=frozenset(Group.objects.values_list("slug", flat=True)),
         data_classes=DATA_CLASSES.keys()
         | {row.as_list().data_class for row in WordList.objects.all()}
-        | {row.definition().data_class for row in CustomRecognizer.objects.all()},
+        | {row.definition().data_class for row in CustomRecognizer.objects.all()}
+        | classes_of(row.definition() for row in ModelRecognizer.objects.all()).keys(),
     )
 
 
 def only_of_project(known: KnownNames, project: Project) -> KnownNames:
     """The names left when a project writes something new: no deployment that it is not granted,
-    no word list or recognizer of another. Three queries.
+    no word list or recognizer of another. Four queries.
 
     A policy already in effect is read with all names: a grant that was withdrawn leaves a rule
     without a target, and must not take the project's policy down.
@@ -49,6 +57,9 @@ def only_of_project(known: KnownNames, project: Project) -> KnownNames:
     for row in CustomRecognizer.objects.all():
         common = row.project_id is None or row.project_id == project.pk
         (own if common else others).add(row.definition().data_class)
+    for model in ModelRecognizer.objects.all():
+        common = model.project_id is None or model.project_id == project.pk
+        (own if common else others).update(classes_of([model.definition()]))
     return replace(
         known,
         deployments=frozenset(

@@ -7,7 +7,7 @@ database may read them.
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import asdict
 
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 
 from gateway.accounts.access import require, require_admin
 from gateway.accounts.acting import Acting
@@ -21,9 +21,10 @@ from policies.classification.custom_checks import (
     check_recognizer,
 )
 from policies.classification.custom_patterns import CustomRecognizer
+from policies.classification.model_recognizers import classes_of
 from policies.engine.labels import DEFAULT_MINIMUMS
 from policies.models import CustomRecognizer as RecognizerRow
-from policies.models import Policy, WordList
+from policies.models import ModelRecognizer, Policy, WordList
 from policies.services.reading import current_revision, known_names, only_of_project
 
 
@@ -86,7 +87,7 @@ def set_recognizer(
     Editors may for their project, admins for the organisation. `categories` as in `check`. Raises
     PermissionDenied, RecognizerRefused.
     """
-    _require(by, project)
+    require_owner(by, project)
     with changing():
         problems = check(recognizer, project=project, categories=categories)
         if problems:
@@ -115,19 +116,14 @@ def remove_recognizer(*, by: Acting, project: Project | None, name: str) -> None
 
     One that is not there is no error. Raises PermissionDenied, RecognizerInUse.
     """
-    _require(by, project)
+    require_owner(by, project)
     with changing():
         row = RecognizerRow.objects.filter(project=project, name=name).first()
         if row is None:
             return
         key, data_class = row.pk, row.definition().data_class
         row.delete()
-        known = known_names()
-        if data_class not in (known.data_classes or ()):
-            _require_unnamed(data_class, Policy.objects.all())
-        elif project and data_class not in (only_of_project(known, project).data_classes or ()):
-            # Another project has one of this name: this one's policy would read, and find nothing.
-            _require_unnamed(data_class, Policy.objects.filter(project=project))
+        require_no_loss([data_class], project)
         record_change(
             by,
             EventType.RECOGNIZER_REMOVED,
@@ -137,6 +133,20 @@ def remove_recognizer(*, by: Acting, project: Project | None, name: str) -> None
             name=name,
             category=row.category,
         )
+
+
+def require_no_loss(classes: Iterable[str], project: Project | None) -> None:
+    """Refuse to lose classes that a policy in effect names; they are gone from the tables already.
+
+    Raises RecognizerInUse.
+    """
+    known = known_names()
+    for data_class in classes:
+        if data_class not in (known.data_classes or ()):
+            require_unnamed(data_class, Policy.objects.all())
+        elif project and data_class not in (only_of_project(known, project).data_classes or ()):
+            # Another project has one of this name: this one's policy would read, and find nothing.
+            require_unnamed(data_class, Policy.objects.filter(project=project))
 
 
 def known_categories(project: Project | None) -> frozenset[str]:
@@ -149,7 +159,8 @@ def known_categories(project: Project | None) -> frozenset[str]:
     return frozenset(found)
 
 
-def _require(by: Acting, project: Project | None) -> None:
+def require_owner(by: Acting, project: Project | None) -> None:
+    """Editors for their project, admins for the organisation. Raises PermissionDenied."""
     if project is None:
         require_admin(by)
     else:
@@ -164,6 +175,8 @@ def _taken(name: str, project: Project | None) -> set[str]:
     """Classes that a recognizer of this name may not have: each class has one meaning."""
     rows = list(RecognizerRow.objects.filter(project=project).exclude(name=name))
     found = {row.definition().data_class for row in rows}
+    models = ModelRecognizer.objects.filter(Q(project=project) | Q(project__isnull=True))
+    found |= classes_of(row.definition() for row in models).keys()
     if project is not None:
         common = RecognizerRow.objects.filter(project__isnull=True)
         found |= {row.definition().data_class for row in common}
@@ -171,7 +184,8 @@ def _taken(name: str, project: Project | None) -> set[str]:
     return found
 
 
-def _require_unnamed(data_class: str, among: QuerySet[Policy]) -> None:
+def require_unnamed(data_class: str, among: QuerySet[Policy]) -> None:
+    """Raises RecognizerInUse when a policy in effect names the class."""
     policies = among.filter(current__isnull=False).exclude(project__archived=True)
     for policy in policies.select_related("project", "current"):
         if policy.current is not None and data_class in _words(policy.current.document):

@@ -12,8 +12,9 @@ from datetime import datetime
 from django.utils import timezone
 
 from gateway.inference.contracts import Principal, ProjectView, Snapshot
+from gateway.inference.deciding import decide_on
 from gateway.inference.exchange import Decided, Inbound
-from gateway.inference.path import decide_on
+from gateway.inference.hearing import Hearing
 from gateway.protocol.errors import GatewayError
 from policies.engine import rules as r
 from policies.engine.facts import Endpoint
@@ -74,6 +75,8 @@ def _run(
             decision_id="test",
             now=now,
             on_prem_only="",
+            # A test says what the rules make of its text; no model is asked for that.
+            hearing=Hearing(previews=True),
         )
     except GatewayError as error:
         return TestResult(pointer=pointer, alias=test.alias, problems=(error.message,))

@@ -18,14 +18,16 @@ from gateway.accounts.masking_secrets import (
 from gateway.accounts.models import Project
 from gateway.accounts.services import floor_of
 from gateway.deployments.models import AliasTarget, Deployment, Grant, ModelAlias
-from gateway.inference.contracts import Analyser, ModelCard, ProjectView
+from gateway.inference.contracts import Analyser, Asked, ModelCard, ProjectView
 from policies.classification.custom_patterns import CustomRecognizer
+from policies.classification.model_recognizers import ModelRecognizer
 from policies.classification.word_lists import WordList
 from policies.engine.decide import CompiledPolicy, compile_policy
 from policies.engine.document import Kind, KnownNames, PolicyDocument
 from policies.engine.facts import DeploymentFacts
 from policies.engine.labels import Label
 from policies.models import CustomRecognizer as RecognizerRow
+from policies.models import ModelRecognizer as ModelRecognizerRow
 from policies.models import Policy
 from policies.models import WordList as WordListRow
 from policies.services.reading import (
@@ -41,10 +43,11 @@ log = logging.getLogger(__name__)
 @dataclass(frozen=True, slots=True)
 class OwnClasses:
     """What a project's texts are searched for beside the shipped classes. The organisation's
-    recognizers come last: of two for one class, theirs says the category."""
+    recognizers come last: of two for one class, theirs says the category. `asked` are models."""
 
     word_lists: tuple[WordList, ...] = ()
     custom: tuple[CustomRecognizer, ...] = ()
+    asked: tuple[ModelRecognizer, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +62,7 @@ class Shared:
     documents: Mapping[Any, object]
     word_lists: Mapping[Any, tuple[WordList, ...]]
     custom: Mapping[Any, tuple[CustomRecognizer, ...]]  # the organisation's under None
+    asked: Mapping[Any, tuple[ModelRecognizer, ...]]  # likewise
     known: KnownNames
 
     def context(self) -> object:
@@ -70,7 +74,19 @@ class Shared:
         return OwnClasses(
             self.word_lists.get(project.pk, ()),
             (*self.custom.get(project.pk, ()), *self.custom.get(None, ())),
+            (*self.asked.get(project.pk, ()), *self.asked.get(None, ())),
         )
+
+    def asked_in(self, project: Project) -> tuple[Asked, ...]:
+        """The models that a project's requests are shown to. Its own may only be deployments that
+        it is granted; the organisation's need no grant."""
+        granted = self.grants.get(project.pk, frozenset())
+        own = [
+            Asked(item, self.facts.get(item.deployment) if item.deployment in granted else None)
+            for item in self.asked.get(project.pk, ())
+        ]
+        common = [Asked(item, self.facts.get(item.deployment)) for item in self.asked.get(None, ())]
+        return (*own, *common)
 
 
 def compile_for(project: Project, shared: Shared, document: object | None) -> CompiledPolicy:
@@ -119,13 +135,14 @@ def view_of(
         analyser=analyser,
         models=_cards(policy.aliases, policy.deployments, shared.created),
         masking_keys=_masking_keys(project, policy.deployments),
+        asked=shared.asked_in(project),
     )
 
 
 def read_shared(
     deployments: Sequence[Deployment], *, organisation: PolicyDocument | None = None
 ) -> Shared:
-    """Read what all projects are built from. Eight queries.
+    """Read what all projects are built from. Nine queries.
 
     `organisation` stands in for the organisation's policy in effect. Raises ValueError when that
     is needed and cannot be read.
@@ -148,6 +165,9 @@ def read_shared(
     custom: defaultdict[Any, list[CustomRecognizer]] = defaultdict(list)
     for recognizer in RecognizerRow.objects.order_by("project_id", "name"):
         custom[recognizer.project_id].append(recognizer.definition())
+    asked: defaultdict[Any, list[ModelRecognizer]] = defaultdict(list)
+    for model in ModelRecognizerRow.objects.order_by("project_id", "name"):
+        asked[model.project_id].append(model.definition())
     documents: dict[Any, object] = {}
     instead = organisation is not None
     for policy in Policy.objects.filter(current__isnull=False).select_related("current"):
@@ -167,6 +187,7 @@ def read_shared(
         documents=documents,
         word_lists={project: tuple(lists) for project, lists in word_lists.items()},
         custom={project: tuple(found) for project, found in custom.items()},
+        asked={project: tuple(found) for project, found in asked.items()},
         known=known,
     )
 

@@ -7,8 +7,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from gateway.inference.contracts import Principal, Snapshot
+from gateway.inference.deciding import decide_on
 from gateway.inference.exchange import Decided, Inbound
-from gateway.inference.path import decide_on, new_id
+from gateway.inference.hearing import Hearing
+from gateway.inference.path import new_id
 from gateway.inference.refusals import not_found
 from gateway.inference.surroundings import on_prem_only_reason
 from gateway.protocol.errors import GatewayError, PolicyDenied
@@ -86,6 +88,8 @@ class Judge:
                 decision_id=new_id("dec_"),
                 now=datetime.now(UTC),
                 on_prem_only=on_prem_only_reason(self.snapshot, 0.0),
+                # Nothing is sent for an estimate, so no model is asked either.
+                hearing=Hearing(previews=True),
             )
         except GatewayError as error:
             held = Held(code=error.recorded, rules=(), sentence="The gateway refuses this row.")

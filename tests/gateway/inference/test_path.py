@@ -143,7 +143,7 @@ def test_what_could_not_be_labelled_is_recorded_and_goes_nowhere(
     def broken(*_: object, **__: object) -> None:
         raise RuntimeError
 
-    monkeypatch.setattr("gateway.inference.path.label_request", broken)
+    monkeypatch.setattr("gateway.inference.deciding.label_request", broken)
     play(house, scenario)
     [record] = house.decisions()
     assert (record.decision, record.reason) == ("rejected", "fail_closed")

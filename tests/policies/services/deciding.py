@@ -8,8 +8,8 @@ from pathlib import Path
 from gateway.accounts.models import Project, User
 from gateway.audit.journal import FileJournal
 from gateway.audit.loader import Loader
+from gateway.inference.deciding import decide_on
 from gateway.inference.exchange import Decided, Inbound
-from gateway.inference.path import decide_on
 from gateway.inference.trace import decision_record
 from gateway.snapshot.keys import principal_of_member
 from gateway.snapshot.now import snapshot_now
