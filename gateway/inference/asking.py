@@ -178,7 +178,7 @@ class _Questions:
         if destination is None or (destination is not decided and destination != decided):
             raise NotAsked("deployment_changed")
         if destination.zone is not Zone.ON_PREM:
-            raise NotAsked("not_permitted")
+            raise NotAsked("not_on_prem")
         return destination
 
     async def _send(self, path: str, body: bytes, *, beside: bool) -> bytes:

@@ -32,8 +32,8 @@ class Analyser:
 
     `budget_s` (seconds, by `clock`) bounds one `analyse`. `use_hyperscan` None: where installed.
     Of two custom recognizers of one class the last says its category. `elsewhere` has the classes
-    that models find, with their categories: for whoever asks what there is. Safe to use from several
-    threads. Does no I/O. Raises ValueError for a custom recognizer that cannot be compiled.
+    that models find, with their categories: for whoever asks what there is. Safe to use from
+    several threads. Does no I/O. Raises ValueError for a custom recognizer that cannot be compiled.
     """
 
     __slots__ = ("_budget_s", "_clock", "_custom", "_locator", "_words", "data_classes")

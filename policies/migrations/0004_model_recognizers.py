@@ -5,30 +5,63 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('accounts', '0004_limits'),
-        ('policies', '0003_custom_recognizers'),
+        ("accounts", "0004_limits"),
+        ("policies", "0003_custom_recognizers"),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='ModelRecognizer',
+            name="ModelRecognizer",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('name', models.SlugField(max_length=63)),
-                ('deployment', models.SlugField(max_length=63)),
-                ('asks', models.CharField(choices=[('classify', 'classify'), ('token_classify', 'token_classify'), ('chat', 'chat')], max_length=20)),
-                ('labels', models.JSONField(default=list)),
-                ('finds', models.JSONField(default=list)),
-                ('window', models.PositiveIntegerField(default=1000)),
-                ('overlap', models.PositiveIntegerField(default=100)),
-                ('timeout_s', models.FloatField(default=10.0)),
-                ('project', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.CASCADE, related_name='model_recognizers', to='accounts.project')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("name", models.SlugField(max_length=63)),
+                ("deployment", models.SlugField(max_length=63)),
+                (
+                    "asks",
+                    models.CharField(
+                        choices=[
+                            ("classify", "classify"),
+                            ("token_classify", "token_classify"),
+                            ("chat", "chat"),
+                        ],
+                        max_length=20,
+                    ),
+                ),
+                ("labels", models.JSONField(default=list)),
+                ("finds", models.JSONField(default=list)),
+                ("window", models.PositiveIntegerField(default=1000)),
+                ("overlap", models.PositiveIntegerField(default=100)),
+                ("timeout_s", models.FloatField(default=10.0)),
+                (
+                    "project",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="model_recognizers",
+                        to="accounts.project",
+                    ),
+                ),
             ],
             options={
-                'ordering': ['project__slug', 'name'],
-                'constraints': [models.UniqueConstraint(fields=('project', 'name'), name='policies_model_recognizer_once_in_a_project'), models.UniqueConstraint(condition=models.Q(('project__isnull', True)), fields=('name',), name='policies_model_recognizer_once_in_the_organisation')],
+                "ordering": ["project__slug", "name"],
+                "constraints": [
+                    models.UniqueConstraint(
+                        fields=("project", "name"),
+                        name="policies_model_recognizer_once_in_a_project",
+                    ),
+                    models.UniqueConstraint(
+                        condition=models.Q(("project__isnull", True)),
+                        fields=("name",),
+                        name="policies_model_recognizer_once_in_the_organisation",
+                    ),
+                ],
             },
         ),
     ]

@@ -6,9 +6,9 @@ effect yet, which therefore judge it exactly as requests would meet it.
 
 import logging
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeVar
 
 from gateway.accounts.masking_secrets import (
     MaskingSecretUnreadable,
@@ -38,6 +38,8 @@ from policies.services.reading import (
 )
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,15 +161,12 @@ def read_shared(
     grants: defaultdict[Any, set[str]] = defaultdict(set)
     for project, name in Grant.objects.values_list("project_id", "deployment__name"):
         grants[project].add(name)
-    word_lists: defaultdict[Any, list[WordList]] = defaultdict(list)
-    for row in WordListRow.objects.order_by("project_id", "name"):
-        word_lists[row.project_id].append(row.as_list())
-    custom: defaultdict[Any, list[CustomRecognizer]] = defaultdict(list)
-    for recognizer in RecognizerRow.objects.order_by("project_id", "name"):
-        custom[recognizer.project_id].append(recognizer.definition())
-    asked: defaultdict[Any, list[ModelRecognizer]] = defaultdict(list)
-    for model in ModelRecognizerRow.objects.order_by("project_id", "name"):
-        asked[model.project_id].append(model.definition())
+    word_lists = _by_owner(
+        (row.project_id, row.as_list())
+        for row in WordListRow.objects.order_by("project_id", "name")
+    )
+    custom = _by_owner(_definitions(RecognizerRow))
+    asked = _by_owner(_definitions(ModelRecognizerRow))
     documents: dict[Any, object] = {}
     instead = organisation is not None
     for policy in Policy.objects.filter(current__isnull=False).select_related("current"):
@@ -185,11 +184,24 @@ def read_shared(
         grants={project: frozenset(names) for project, names in grants.items()},
         organisation=organisation,
         documents=documents,
-        word_lists={project: tuple(lists) for project, lists in word_lists.items()},
-        custom={project: tuple(found) for project, found in custom.items()},
-        asked={project: tuple(found) for project, found in asked.items()},
+        word_lists=word_lists,
+        custom=custom,
+        asked=asked,
         known=known,
     )
+
+
+def _definitions(kind: type[RecognizerRow] | type[ModelRecognizerRow]) -> Iterator[tuple[Any, Any]]:
+    for row in kind.objects.order_by("project_id", "name"):
+        yield row.project_id, row.definition()
+
+
+def _by_owner(rows: Iterable[tuple[Any, T]]) -> dict[Any, tuple[T, ...]]:
+    """By project; the organisation's under None."""
+    found: defaultdict[Any, list[T]] = defaultdict(list)
+    for owner, item in rows:
+        found[owner].append(item)
+    return {owner: tuple(items) for owner, items in found.items()}
 
 
 def _facts(deployments: Sequence[Deployment]) -> dict[str, DeploymentFacts]:

@@ -7,7 +7,7 @@ What a case's `expect` does not mention of rules, dropped and opaque must be emp
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -17,19 +17,22 @@ import msgspec
 import pytest
 import yaml
 
+from gateway.inference.contracts import Asked
 from gateway.inference.exchange import Inbound
 from gateway.protocol.errors import GatewayError
 from policies.classification.analyser import Analyser
+from policies.classification.model_recognizers import Asks, Finds, ModelRecognizer
 from policies.engine.decide import compile_policy
 from policies.engine.document import KnownNames, parse_document
-from policies.engine.facts import Clearance, DeploymentFacts, Endpoint, Zone
+from policies.engine.facts import Clearance, DeploymentFacts, Endpoint, Evidence, Zone
 from policies.engine.labels import Sensitivity
 from policies.engine.suspensions import Suspension, Suspensions
-from tests.gateway.inference.conftest import ENDPOINTS, House
+from tests.gateway.inference.conftest import ENDPOINTS, House, destination
 from tests.gateway.inference.conftest import house as house  # noqa: PLC0414 -- the fixture
 from tests.gateway.inference.scenario import play
 from tests.gateway.providers.fault_server import FaultServer
 from tests.policies.engine.conftest import label_from
+from tests.support.classifier import LABELS, Classifier, ClassifierServer
 
 Data = Mapping[str, Any]
 
@@ -48,6 +51,7 @@ EMPTY: Data = {
     "shadow": [],
     "suspended": [],
     "opaque": [],
+    "scans": [],
 }
 
 
@@ -96,8 +100,48 @@ def set_up(house: House, world: Data) -> None:
     )
     house.change(projects={"lab": view}, egress_stopped=world.get("egress_stopped", False))
     house.snapshots.age_s = world.get("snapshot_age_s", 0.0)
+    if "models" in world:
+        ask_models(house, world["models"])
     if "floor_of_the_key" in world:
         house.principal = replace(house.principal, floor=label_from(world["floor_of_the_key"]))
+
+
+def ask_models(house: House, models: Sequence[Data]) -> None:
+    """Model recognizers that all ask `ner`, which is where the classifier is."""
+    assert house.snapshots.snapshot is not None
+    snapshot, asked = house.snapshots.snapshot, []
+    destinations = dict(snapshot.destinations)
+    for world in models:
+        zone = Zone(world.get("zone", "on_prem"))
+        clearance = label_from(world["clearance"]) if "clearance" in world else None
+        facts = DeploymentFacts(
+            name="ner",
+            zone=zone,
+            clearance=Clearance(Sensitivity.RESTRICTED, None)
+            if clearance is None
+            else Clearance(clearance.sensitivity, clearance.categories),
+            endpoints=ENDPOINTS,
+            evidence=tuple(
+                Evidence("contract", "1", valid_until=until)
+                for until in world.get("evidence_until", ())
+            ),
+            enabled=world.get("enabled", True),
+        )
+        recognizer = ModelRecognizer(
+            name=world.get("name", "names"),
+            deployment="ner",
+            asks=Asks(world.get("asks", "token_classify")),
+            labels=() if world.get("asks") == "chat" else LABELS,
+            finds=(
+                Finds(data_class="PERSON_NAME", category="personal", labels=("PER",), what="names"),
+                Finds(data_class="ILLNESS", category="health", labels=("HEALTH",), what="illness"),
+            ),
+            timeout_s=world.get("timeout_s", 20),
+        )
+        asked.append(Asked(recognizer, facts if world.get("granted", True) else None))
+        destinations["ner"] = replace(destinations["ner"], zone=zone)
+    view = replace(snapshot.projects["lab"], asked=tuple(asked))
+    house.change(projects={"lab": view}, destinations=destinations)
 
 
 def inbound(house: House, send: Data) -> Inbound:
@@ -143,10 +187,20 @@ def run(house: House, case: Data) -> tuple[dict[str, Any], dict[str, list[bytes]
     received: dict[str, list[bytes]] = {}
 
     async def scenario(house: House, onprem: FaultServer, cloud: FaultServer) -> None:
+        classifier = Classifier(case.get("words", {}))
+        async with ClassifierServer(classifier, case.get("classifier", "classifying")) as ner:
+            await with_classifier(house, onprem, cloud, ner)
+
+    async def with_classifier(
+        house: House, onprem: FaultServer, cloud: FaultServer, ner: FaultServer
+    ) -> None:
+        assert house.snapshots.snapshot is not None
+        place = destination("ner", ner.base_url, Zone.ON_PREM)
+        house.change(destinations={**house.snapshots.snapshot.destinations, "ner": place})
         set_up(house, world)
         request = inbound(house, send)
         suspend(house, world, request)
-        servers = {"llama": onprem, "claude": cloud}
+        servers = {"llama": onprem, "claude": cloud, "ner": ner}
         for name in case.get("down", ()):
             servers[name].mode = "failing"
         if "waits_s" in case:
@@ -173,6 +227,7 @@ def run(house: House, case: Data) -> tuple[dict[str, Any], dict[str, list[bytes]
         "shadow": decision.shadow_rules,
         "suspended": decision.suspended_rules,
         "opaque": sorted(decision.opaque),
+        "scans": [" ".join(scan) for scan in decision.scans],
         "label": ", ".join([decision.sensitivity, *sorted(decision.categories)]),
         "classes": decision.classes,
         "decisions": len(house.decisions()),
@@ -202,7 +257,10 @@ def test_the_path_does_what_the_rule_says(case: Data, house: House) -> None:
             assert text.encode() in bodies
         for text in wanted.get("without", ()):
             assert text.encode() not in bodies
-    # Whatever the case says: who is no candidate receives nothing.
+    # Whatever the case says: who is no candidate receives nothing, but a classifier that is asked.
+    if not case.get("world", {}).get("models"):
+        assert "ner" not in counts
+    counts.pop("ner", None)
     assert counts.keys() <= set(seen["order"])
 
 
@@ -212,7 +270,7 @@ def test_there_are_enough_cases_for_each_rule_that_is_built() -> None:
     names = [str(param.id) for param in CASES]
     assert len(names) == len(set(names))
     assert engine + len(names) >= 150
-    for rule in (1, 2, 3, 4, 5, 6, 7, 8, 9, 11):
+    for rule in range(1, 12):
         prefix = f"rule{rule}_"
         stems = [name for name in names if name.startswith(prefix)]
         stems += [path.stem for path in files if path.stem.startswith(prefix)]
