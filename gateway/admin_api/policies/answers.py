@@ -263,6 +263,29 @@ class RecognizerAnswer(Fields):
     must_not_match = Texts()
 
 
+class FindsAnswer(Fields):
+    """A data class that a model finds."""
+
+    data_class = s.CharField()
+    category = s.CharField()
+    labels = Texts()
+    at_least = s.FloatField()
+    what = s.CharField()
+
+
+class ModelRecognizerAnswer(Fields):
+    """A model that is shown what is sent."""
+
+    name = s.CharField()
+    deployment = s.CharField()
+    asks = s.CharField()
+    labels = Texts()
+    finds = FindsAnswer(many=True)
+    window = s.IntegerField()
+    overlap = s.IntegerField()
+    timeout_s = s.FloatField()
+
+
 class WordListAnswer(Fields):
     """A word list without its words."""
 

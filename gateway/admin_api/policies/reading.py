@@ -10,6 +10,13 @@ from rest_framework.views import APIView
 from typing_extensions import override
 
 from gateway.protocol.json_tree import decode_object
+from policies.classification.model_recognizers import (
+    DEFAULT_AT_LEAST,
+    DEFAULT_OVERLAP,
+    DEFAULT_TIMEOUT_S,
+    DEFAULT_WINDOW,
+    Asks,
+)
 
 
 class StrictJSON(BaseParser):
@@ -177,6 +184,28 @@ class RecognizerBody(serializers.Serializer[Any]):
     checksum = serializers.CharField(max_length=32, allow_blank=True, default="")
     ignore_case = serializers.BooleanField(default=False)
     score = serializers.FloatField(required=False)
+
+
+class FindsBody(serializers.Serializer[Any]):
+    """A data class that a model finds."""
+
+    data_class = serializers.CharField(max_length=63)
+    category = serializers.CharField(max_length=64)
+    labels = serializers.ListField(child=serializers.CharField(max_length=200), default=list)
+    at_least = serializers.FloatField(default=DEFAULT_AT_LEAST)
+    what = serializers.CharField(max_length=200, allow_blank=True, default="")
+
+
+class ModelRecognizerBody(serializers.Serializer[Any]):
+    """A model that is shown what is sent; docs/recognizers.md says what each field means."""
+
+    deployment = serializers.CharField(max_length=63)
+    asks = serializers.ChoiceField(choices=[each.value for each in Asks])
+    labels = serializers.ListField(child=serializers.CharField(max_length=200), default=list)
+    finds = FindsBody(many=True)
+    window = serializers.IntegerField(default=DEFAULT_WINDOW)
+    overlap = serializers.IntegerField(default=DEFAULT_OVERLAP)
+    timeout_s = serializers.FloatField(default=DEFAULT_TIMEOUT_S)
 
 
 class WordListBody(serializers.Serializer[Any]):

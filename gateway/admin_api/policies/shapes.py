@@ -5,6 +5,7 @@ from typing import Any
 from django.utils import timezone
 
 from policies.classification.custom_patterns import CustomRecognizer
+from policies.classification.model_recognizers import ModelRecognizer
 from policies.engine.problems import Problem
 from policies.models import (
     Approval,
@@ -254,4 +255,27 @@ def recognizer(item: CustomRecognizer) -> Data:
         "score": item.score,
         "must_match": list(item.must_match),
         "must_not_match": list(item.must_not_match),
+    }
+
+
+def model_recognizer(item: ModelRecognizer) -> Data:
+    """A model recognizer with all that it is made of."""
+    return {
+        "name": item.name,
+        "deployment": item.deployment,
+        "asks": item.asks.value,
+        "labels": list(item.labels),
+        "finds": [
+            {
+                "data_class": each.data_class,
+                "category": each.category,
+                "labels": list(each.labels),
+                "at_least": each.at_least,
+                "what": each.what,
+            }
+            for each in item.finds
+        ],
+        "window": item.window,
+        "overlap": item.overlap,
+        "timeout_s": item.timeout_s,
     }

@@ -2,7 +2,7 @@
 
 from django.urls import URLPattern, path
 
-from gateway.admin_api.policies import classes, documents, reviews, suspensions
+from gateway.admin_api.policies import classes, documents, models, reviews, suspensions
 from gateway.admin_api.policies.reading import PolicyView
 
 _BOTH: tuple[tuple[str, type[PolicyView], str], ...] = (
@@ -19,6 +19,8 @@ _BOTH: tuple[tuple[str, type[PolicyView], str], ...] = (
     ("policy/rollback", documents.RollBack, "rollback"),
     ("recognizers", classes.RecognizerList, "recognizers"),
     ("recognizers/<slug:name>", classes.OneRecognizer, "recognizer"),
+    ("model-recognizers", models.ModelRecognizerList, "model-recognizers"),
+    ("model-recognizers/<slug:name>", models.OneModelRecognizer, "model-recognizer"),
 )
 _PROJECT = "projects/<slug:slug>"
 

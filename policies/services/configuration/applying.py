@@ -16,6 +16,14 @@ from gateway.deployments.services import require_second_person
 from policies.engine.document import DocumentError, KnownNames, PolicyDocument
 from policies.engine.facts import Zone
 from policies.models import Policy
+from policies.services.configuration.model_recognizers import (
+    Models,
+    askable_now,
+    askable_then,
+    plan_models,
+    plan_removals_of_models,
+    unaskable,
+)
 from policies.services.configuration.plan_deployments import (
     plan_aliases,
     plan_deployments,
@@ -101,9 +109,8 @@ def diff(file: ConfigFile, *, prune: bool = False) -> Plan:
     if prune:
         return Plan((*steps, *(archive_project(slug) for slug in projects), *removals))
     left = [*absent, *(f"project {slug}" for slug in projects)]
-    return Plan(
-        tuple(steps), tuple(f"{name} is not in the file and stays (--prune)" for name in left)
-    )
+    notes = [f"{name} is not in the file and stays (--prune)" for name in left]
+    return Plan(tuple(steps), (*notes, *_left_unasked(present, wanted)))
 
 
 def _steps(present: Wanted, wanted: Wanted, *, prune: bool) -> Iterator[Step]:
@@ -115,11 +122,13 @@ def _steps(present: Wanted, wanted: Wanted, *, prune: bool) -> Iterator[Step]:
     yield from plan_deployments(wanted)
     yield from plan_aliases(present, wanted, zones)
     before = {project.slug: project for project in present.projects}
-    own = _recognizers_of(present, wanted)
+    own, models = _recognizers_of(present, wanted), _models_of(present, wanted)
     yield from plan_recognizers("", *own[""])
+    yield from plan_models("", *models[""])
     for project in wanted.projects:
         yield from plan_project(before.get(project.slug), project, zones, prune=prune)
         yield from plan_recognizers(project.slug, *own[project.slug])
+        yield from plan_models(project.slug, *models[project.slug])
     yield from _money(present, wanted, prune=prune)
     known = _future_names(present, wanted)
     policy = wanted.organisation.policy
@@ -140,6 +149,7 @@ def _steps(present: Wanted, wanted: Wanted, *, prune: bool) -> Iterator[Step]:
     if prune:
         for slug, (had_here, wanted_here) in own.items():
             yield from plan_removals_of_recognizers(slug, had_here, wanted_here)
+            yield from plan_removals_of_models(slug, *models[slug])
     # The switches last: whoever is asked to agree is asked under the rule that held before.
     yield from plan_organisation(present, wanted)
 
@@ -173,6 +183,27 @@ def _recognizers_of(
     for project in wanted.projects:
         found[project.slug] = (before.get(project.slug, {}), project.recognizers)
     return found
+
+
+def _models_of(present: Wanted, wanted: Wanted) -> dict[str, tuple[Models, Models | None]]:
+    """The same of model recognizers."""
+    before = {project.slug: project.model_recognizers or {} for project in present.projects}
+    organisation = wanted.organisation.model_recognizers
+    found = {"": (present.organisation.model_recognizers or {}, organisation)}
+    for project in wanted.projects:
+        found[project.slug] = (before.get(project.slug, {}), project.model_recognizers)
+    return found
+
+
+def _left_unasked(present: Wanted, wanted: Wanted) -> Iterator[str]:
+    """Models that the file does not mention and keeps from being asked."""
+    stay: dict[str, Models] = {"": present.organisation.model_recognizers or {}}
+    stay |= {project.slug: project.model_recognizers or {} for project in present.projects}
+    for slug, (_, after) in _models_of(present, wanted).items():
+        if after is not None:
+            stay.pop(slug, None)
+    then = {**askable_now(), **askable_then(each.spec for each in wanted.deployments)}
+    yield from unaskable(stay, then)
 
 
 def _future_names(present: Wanted, wanted: Wanted) -> KnownNames:

@@ -15,6 +15,7 @@ from gateway.deployments.models import Deployment
 from gateway.deployments.services.registry import clearance_words
 from gateway.deployments.spec import DeploymentSpec
 from policies.engine.labels import Label
+from policies.services.configuration.model_recognizers import as_data as models_as_data
 from policies.services.configuration.money import (
     budgets_as_data,
     price_as_data,
@@ -47,6 +48,7 @@ def as_yaml(present: Wanted, *, without: Iterable[str] = ()) -> str:
             ),
             second_person_for_project_policies=organisation.second_person_for_project_policies,
             recognizers=as_data(organisation.recognizers) if organisation.recognizers else None,
+            model_recognizers=models_as_data(organisation.model_recognizers or {}) or None,
             budgets=budgets_as_data(organisation.budgets),
             policy=organisation.policy,
         ),
@@ -83,6 +85,7 @@ def _project(project: ProjectWanted) -> dict[str, Any]:
             for name, words in (project.word_lists or {}).items()
         },
         recognizers=as_data(project.recognizers) if project.recognizers else None,
+        model_recognizers=models_as_data(project.model_recognizers or {}) or None,
         grants=list(project.grants or ()),
         exceptions=exceptions_data(project.exceptions) if project.exceptions else None,
         shadow=project.shadow,

@@ -18,11 +18,14 @@ from gateway.accounts.services import floor_of
 from gateway.deployments.models import AliasTarget, Deployment, Grant, ModelAlias
 from gateway.deployments.spec import spec_of
 from policies.classification.custom_patterns import CustomRecognizer
+from policies.classification.model_recognizers import ModelRecognizer
 from policies.engine.labels import DEFAULT_MINIMUMS
 from policies.models import CustomRecognizer as RecognizerRow
+from policies.models import ModelRecognizer as ModelRecognizerRow
 from policies.models import Policy, WordList
+from policies.services.configuration.existing import Existing
+from policies.services.configuration.model_recognizers import askable_now
 from policies.services.configuration.money import Present, Subjects, present_money
-from policies.services.configuration.read import Existing
 from policies.services.configuration.suspensions import exceptions_in_effect
 from policies.services.configuration.wanted import (
     DeploymentWanted,
@@ -56,6 +59,9 @@ def read_present() -> Wanted:
     recognizers: defaultdict[Any, dict[str, CustomRecognizer]] = defaultdict(dict)
     for row in RecognizerRow.objects.order_by("name"):
         recognizers[row.project_id][row.name] = row.definition()
+    models: defaultdict[Any, dict[str, ModelRecognizer]] = defaultdict(dict)
+    for model in ModelRecognizerRow.objects.order_by("name"):
+        models[model.project_id][model.name] = model.definition()
     money = present_money()
     return Wanted(
         organisation=OrganisationWanted(
@@ -67,6 +73,7 @@ def read_present() -> Wanted:
             ),
             second_person_for_project_policies=organisation.second_person_for_project_policies,
             recognizers=recognizers[None],
+            model_recognizers=models[None],
             budgets=money.budgets.get(None, {}),
             policy=policies.get(None),
         ),
@@ -81,13 +88,14 @@ def read_present() -> Wanted:
             for row in Deployment.objects.filter(proposed=False).order_by("pk")
         ),
         aliases={name: tuple(names) for name, names in aliases.items()},
-        projects=_projects(policies, recognizers, money),
+        projects=_projects(policies, recognizers, models, money),
     )
 
 
 def _projects(
     policies: dict[Any, Any],
     recognizers: dict[Any, dict[str, CustomRecognizer]],
+    models: dict[Any, dict[str, ModelRecognizer]],
     money: Present,
 ) -> tuple[ProjectWanted, ...]:
     members: defaultdict[Any, dict[str, Role]] = defaultdict(dict)
@@ -113,6 +121,7 @@ def _projects(
             members=members[project.pk],
             word_lists=lists[project.pk],
             recognizers=recognizers[project.pk],
+            model_recognizers=models[project.pk],
             grants=tuple(grants[project.pk]),
             limits=limits.get(project.pk, Limits()),
             exceptions=exceptions_in_effect(project),
@@ -156,6 +165,11 @@ def existing_names(present: Wanted) -> Existing:
             "": tuple(present.organisation.recognizers or ()),
             **{project.slug: tuple(project.recognizers or ()) for project in present.projects},
         },
+        model_recognizers={
+            "": present.organisation.model_recognizers or {},
+            **{project.slug: project.model_recognizers or {} for project in present.projects},
+        },
+        askable=askable_now(),
         subjects=_subjects(present),
         organisation=present.organisation.policy,
         categories=frozenset(categories),

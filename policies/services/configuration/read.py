@@ -3,18 +3,24 @@
 Names are collected first, so that a rule may name what is declared further down.
 """
 
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Collection
+from dataclasses import replace
 from pathlib import Path
-from typing import cast
 
-from gateway.accounts.models import normalise_email
 from gateway.inference.limits import Scope
+from policies.classification.model_recognizers import classes_of
 from policies.classification.recognizers import DATA_CLASSES
 from policies.classification.word_lists import WordList
 from policies.engine.document import DocumentError, Kind, KnownNames, PolicyDocument
 from policies.engine.labels import DEFAULT_MINIMUMS, Label, Sensitivity
 from policies.engine.problems import Place, Problem
+from policies.services.configuration.existing import Existing
+from policies.services.configuration.model_recognizers import (
+    Models,
+    askable_then,
+    classes_in,
+    read_model_recognizers,
+)
 from policies.services.configuration.money import (
     Budgets,
     Subjects,
@@ -28,7 +34,15 @@ from policies.services.configuration.read_deployments import (
     read_deployment,
     unique_words,
 )
+from policies.services.configuration.read_policies import (
+    flag,
+    note,
+    quietly,
+    read_document,
+    require_granted,
+)
 from policies.services.configuration.read_projects import (
+    addresses_in,
     is_new,
     read_email,
     read_floor,
@@ -58,30 +72,21 @@ SWITCHES = (
     "second_person_for_organisation_policy",
     "second_person_for_project_policies",
 )
-ORGANISATION = ("name", "egress_stopped", *SWITCHES, "recognizers", "budgets", "policy")
+ORGANISATION = (
+    "name",
+    "egress_stopped",
+    *SWITCHES,
+    "recognizers",
+    "model_recognizers",
+    "budgets",
+    "policy",
+)
 PROJECT = (
     *("slug", "name", "floor", "members", "word_lists", "recognizers", "grants", "limits"),
-    *("exceptions", "shadow", "rate_limits", "budgets"),
+    *("exceptions", "shadow", "rate_limits", "budgets", "model_recognizers"),
     "policy",
 )
 CATEGORY = r"[a-z][a-z0-9_]{0,63}"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Existing:
-    """Names that stay whether or not the file has them, and the organisation's policy."""
-
-    deployments: frozenset[str] = frozenset()
-    aliases: frozenset[str] = frozenset()
-    groups: frozenset[str] = frozenset()
-    word_lists: Mapping[str, tuple[str, ...]] | None = None  # project -> names of its lists
-    # Project -> names of its recognizers; the organisation's under the empty name.
-    recognizers: Mapping[str, tuple[str, ...]] | None = None
-    grants: Mapping[str, tuple[str, ...]] | None = None  # project -> names of its deployments
-    # Project -> whom its budgets may name; everybody under the empty name.
-    subjects: Mapping[str, Subjects] | None = None
-    organisation: Document | None = None
-    categories: frozenset[str] = frozenset()  # of every policy
 
 
 def read_configuration(text: str, *, file: str, folder: Path, existing: Existing) -> Wanted:
@@ -110,15 +115,21 @@ class _Reader:
         self.sections = self.root.fields(SECTIONS)
         self.categories = existing.categories | self._categories()
         self.known = self._known_names()
+        self.askable = existing.askable
 
     def read(self) -> Wanted:
         """Everything, in the file's order."""
+        deployments = self._deployments()
+        self.askable = {
+            **self.existing.askable,
+            **askable_then(deployment.spec for deployment in deployments),
+        }
         organisation, document = self._organisation()
         projects = self._projects(known_to_projects(self.known, document))
         return Wanted(
             organisation=organisation,
             groups=self._groups(),
-            deployments=self._deployments(),
+            deployments=deployments,
             aliases=self._aliases(),
             projects=projects,
             sections=frozenset(self.sections),
@@ -132,13 +143,13 @@ class _Reader:
     def _names(self, section: str, field: str = "name") -> frozenset[str]:
         return frozenset(
             entry.value[field]
-            for entry in _quietly(self.sections.get(section))
+            for entry in quietly(self.sections.get(section))
             if isinstance(entry.value, dict) and isinstance(entry.value.get(field), str)
         )
 
     def _policies(self) -> list[object]:
         entries = [self.sections["organisation"]] if "organisation" in self.sections else []
-        entries += _quietly(self.sections.get("projects"))
+        entries += quietly(self.sections.get("projects"))
         return [entry.value.get("policy") for entry in entries if isinstance(entry.value, dict)]
 
     def _categories(self) -> frozenset[str]:
@@ -150,14 +161,17 @@ class _Reader:
 
     def _known_names(self) -> KnownNames:
         lists = {name for names in (self.existing.word_lists or {}).values() for name in names}
-        for entry in _quietly(self.sections.get("projects")):
+        for entry in quietly(self.sections.get("projects")):
             if isinstance(entry.value, dict) and isinstance(entry.value.get("word_lists"), dict):
                 lists.update(name for name in entry.value["word_lists"] if isinstance(name, str))
         classes = {WordList(name=name, category="", words=()).data_class for name in lists}
         for names in (self.existing.recognizers or {}).values():
             classes.update(class_of(name) for name in names)
-        for entry in [*_quietly(self.sections.get("projects")), self._organisation_entry()]:
+        for entry in [*quietly(self.sections.get("projects")), self._organisation_entry()]:
             classes.update(class_of(name) for name in names_in(entry.value))
+            classes |= classes_in(entry.value)
+        for models in self.existing.model_recognizers.values():
+            classes.update(classes_of(models.values()))
         return KnownNames(
             deployments=self.existing.deployments | self._names("deployments"),
             aliases=self.existing.aliases | self._names("aliases"),
@@ -175,6 +189,31 @@ class _Reader:
         had = (self.existing.recognizers or {}).get("", ())
         return {class_of(name) for name in (names_in(entry) if said else had)}
 
+    def _common_models(self) -> set[str]:
+        """The classes of the organisation's model recognizers."""
+        entry = self._organisation_entry().value
+        if isinstance(entry, dict) and "model_recognizers" in entry:
+            return classes_in(entry)
+        return set(classes_of(self.existing.model_recognizers.get("", {}).values()))
+
+    def _models(
+        self,
+        fields: dict[str, Place],
+        categories: Collection[str],
+        taken: Collection[str],
+        *,
+        granted: Collection[str] | None,
+    ) -> Models | None:
+        if "model_recognizers" not in fields:
+            return None
+        return read_model_recognizers(
+            fields["model_recognizers"],
+            categories=categories,
+            taken=taken,
+            askable=self.askable,
+            granted=granted,
+        )
+
     # --- sections ------------------------------------------------------------------------
 
     def _organisation(self) -> tuple[OrganisationWanted, PolicyDocument | None]:
@@ -183,14 +222,14 @@ class _Reader:
             fields = self.sections["organisation"].fields(ORGANISATION)
         policy, document = None, None
         if "policy" in fields:
-            policy = _document(fields["policy"])
+            policy = read_document(fields["policy"])
             document = self._organisation_document(policy, fields["policy"])
         elif self.existing.organisation is not None:
             document = self._organisation_document(self.existing.organisation, self.root)
         wanted = OrganisationWanted(
             name=fields["name"].text() if "name" in fields else None,
-            egress_stopped=_flag(fields, "egress_stopped"),
-            **{switch: _flag(fields, switch) for switch in SWITCHES},
+            egress_stopped=flag(fields, "egress_stopped"),
+            **{switch: flag(fields, switch) for switch in SWITCHES},
             recognizers=read_recognizers(
                 fields["recognizers"],
                 DEFAULT_MINIMUMS.keys() | {name for name, _ in document.categories}
@@ -200,6 +239,14 @@ class _Reader:
             )
             if "recognizers" in fields
             else None,
+            model_recognizers=self._models(
+                fields,
+                DEFAULT_MINIMUMS.keys() | {name for name, _ in document.categories}
+                if document is not None
+                else DEFAULT_MINIMUMS.keys(),
+                self._common_classes(),
+                granted=None,
+            ),
             budgets=self._budgets(fields, Scope.ORGANISATION, "", {}),
             policy=policy,
         )
@@ -213,7 +260,7 @@ class _Reader:
         try:
             return read_for_organisation(policy, self.known)
         except DocumentError as error:
-            _note(place, error, under=place is not self.root)
+            note(place, error, under=place is not self.root)
             return None
 
     def _groups(self) -> dict[str, tuple[str, ...]]:
@@ -263,7 +310,7 @@ class _Reader:
                 policy, categories = self._project_policy(fields["policy"], slug, known)
                 had = (self.existing.grants or {}).get(slug, ())
                 names = replace(known, deployments=grants if grants is not None else had)
-                _require_granted(fields["policy"], policy, slug, names)
+                require_granted(fields["policy"], policy, slug, names)
             word_lists = (
                 read_word_lists(fields["word_lists"], categories)
                 if "word_lists" in fields
@@ -285,6 +332,18 @@ class _Reader:
                 )
                 if "recognizers" in fields
                 else None,
+                model_recognizers=self._models(
+                    fields,
+                    categories,
+                    {
+                        *self._common_classes(),
+                        *self._common_models(),
+                        *(class_of(name) for name in (*names_in(entry.value), *(word_lists or ()))),
+                    },
+                    granted=grants
+                    if grants is not None
+                    else (self.existing.grants or {}).get(slug, ()),
+                ),
                 grants=grants,
                 exceptions=read_exceptions(fields["exceptions"])
                 if "exceptions" in fields
@@ -301,7 +360,7 @@ class _Reader:
         """A document in shadow: the project's, or by its kind the organisation's."""
         if not isinstance(place.value, dict) or place.value.get("kind") != Kind.ORGANISATION:
             return self._project_policy(place, slug, known)[0]
-        document = _document(place)
+        document = read_document(place)
         return document if self._organisation_document(document, place) is not None else None
 
     def _budgets(
@@ -311,75 +370,25 @@ class _Reader:
         if "budgets" not in fields:
             return None
         had = (self.existing.subjects or {}).get(slug, Subjects())
-        named = set(self._everybody()) if own is Scope.ORGANISATION else set(members)
+        named = self._everybody() if own is Scope.ORGANISATION else set(members)
         subjects = Subjects(members=named | set(had.members), keys=had.keys)
         return read_budgets(fields["budgets"], own=own, subjects=subjects)
 
     def _everybody(self) -> set[str]:
-        """The addresses that the file names; an account is made for each."""
-        found: set[str] = set()
-        for section in ("groups", "projects"):
-            for entry in _quietly(self.sections.get(section)):
-                members = entry.value.get("members") if isinstance(entry.value, dict) else None
-                for each in members if isinstance(members, list) else ():
-                    email = each.get("email") if isinstance(each, dict) else each
-                    if isinstance(email, str):
-                        found.add(normalise_email(email))
-        return found
+        sections = ("groups", "projects")
+        return addresses_in(e for name in sections for e in quietly(self.sections.get(name)))
 
     def _project_policy(
         self, place: Place, slug: str, known: KnownNames
     ) -> tuple[Document | None, frozenset[str]]:
         """The policy, and the categories that hold in this project."""
-        policy = _document(place)
+        policy = read_document(place)
         if policy is None:
             return None, frozenset(known.categories)
         policy = {**policy, "project": policy.get("project", slug)}
         try:
             read = read_for_project(policy, slug, known)
         except DocumentError as error:
-            _note(place, error, under=True)
+            note(place, error, under=True)
             return None, self.categories
         return policy, frozenset(known.categories) | {name for name, _ in read.categories}
-
-
-def _require_granted(place: Place, policy: Document | None, slug: str, granted: KnownNames) -> None:
-    """Note which deployments a readable policy names without a grant: publishing would refuse."""
-    if policy is None:
-        return
-    try:
-        read_for_project(policy, slug, granted)
-    except DocumentError as error:
-        for problem in error.problems:
-            place.problems.append(
-                Problem(
-                    place.pointer + problem.pointer,
-                    "The project is not granted this deployment.",
-                    "Add it to the project's grants, or name another.",
-                )
-            )
-
-
-def _quietly(place: Place | None) -> list[Place]:
-    """The items of a list, without noting that it is none."""
-    if place is None or not isinstance(place.value, list):
-        return []
-    return [replace(place, value=item, problems=[]) for item in place.value]
-
-
-def _note(place: Place, error: DocumentError, *, under: bool) -> None:
-    """Take over a policy's problems, with their places in this file."""
-    for problem in error.problems:
-        pointer = place.pointer + problem.pointer if under else place.pointer
-        place.problems.append(replace(problem, pointer=pointer))
-
-
-def _document(place: Place) -> Document | None:
-    if isinstance(place.value, dict) and all(isinstance(key, str) for key in place.value):
-        return cast("Document", place.value)
-    place.refuse("A policy is a mapping.", "Begin it with `kind:`.")
-    return None
-
-
-def _flag(fields: dict[str, Place], name: str) -> bool | None:
-    return fields[name].boolean() if name in fields else None

@@ -1,6 +1,6 @@
 """Reading what belongs to a project in a configuration file: members, floor, limits."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
@@ -33,6 +33,18 @@ def read_email(place: Place) -> str | None:
         place.refuse("This is no e-mail address.", "Write it as name@domain.")
         return None
     return email
+
+
+def addresses_in(entries: Iterable[Place]) -> set[str]:
+    """The addresses that groups and projects name; an account is made for each."""
+    found: set[str] = set()
+    for entry in entries:
+        members = entry.value.get("members") if isinstance(entry.value, dict) else None
+        for each in members if isinstance(members, list) else ():
+            email = each.get("email") if isinstance(each, dict) else each
+            if isinstance(email, str):
+                found.add(normalise_email(email))
+    return found
 
 
 def read_members(place: Place) -> dict[str, Role]:

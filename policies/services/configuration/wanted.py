@@ -13,6 +13,7 @@ from gateway.deployments.spec import DeploymentSpec
 from gateway.inference.limits import Rates
 from gateway.usage.prices import PriceTerms
 from policies.classification.custom_patterns import CustomRecognizer
+from policies.classification.model_recognizers import ModelRecognizer
 from policies.engine.labels import Label, Sensitivity
 from policies.services.configuration.money import Budgets
 from policies.services.configuration.suspensions import Exceptions
@@ -30,6 +31,7 @@ class OrganisationWanted:
     second_person_for_organisation_policy: bool | None = None
     second_person_for_project_policies: bool | None = None
     recognizers: Mapping[str, CustomRecognizer] | None = None  # by name
+    model_recognizers: Mapping[str, ModelRecognizer] | None = None  # by name
     budgets: Budgets | None = None
     policy: Document | None = None
 
@@ -52,6 +54,7 @@ class ProjectWanted:
     members: Mapping[str, Role] | None = None  # by e-mail address
     word_lists: Mapping[str, WordListWanted] | None = None
     recognizers: Mapping[str, CustomRecognizer] | None = None
+    model_recognizers: Mapping[str, ModelRecognizer] | None = None
     grants: tuple[str, ...] | None = None
     limits: Limits | None = None
     exceptions: Exceptions | None = None  # by name

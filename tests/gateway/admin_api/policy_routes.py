@@ -91,6 +91,8 @@ def later() -> str:
     return (timezone.now() + timedelta(days=2)).isoformat()
 
 
+FINDS = {"category": "personal", "labels": ["PER"]}
+MODEL = {"deployment": "llama", "asks": "token_classify", "labels": ["O", "PER"]}
 RECOGNIZER = {
     "category": "code",
     "patterns": [r"\bTK-\d{6}\b"],
@@ -112,6 +114,7 @@ def _policy_routes(base: str, read: Answers, edit: Answers, kind: str) -> list[R
         return Route(method=method, pattern=pattern, answers=answers, **more)
 
     name = "ticket" if kind == "organisation" else "badge"
+    model = "model-recognizers/names"
     return [
         route("GET", "policy", read),
         route("GET", "policy/revisions", read),
@@ -136,6 +139,16 @@ def _policy_routes(base: str, read: Answers, edit: Answers, kind: str) -> list[R
             body=lambda f: RECOGNIZER,
         ),
         route("DELETE", "recognizers/<slug:name>", edit, path=f"{base}/recognizers/{name}"),
+        route("GET", "model-recognizers", read),
+        route("GET", "model-recognizers/<slug:name>", read, path=f"{base}/{model}"),
+        route(
+            "PUT",
+            "model-recognizers/<slug:name>",
+            edit,
+            path=f"{base}/{model}",
+            body=lambda f: {**MODEL, "finds": [{**FINDS, "data_class": f"PERSON_{kind.upper()}"}]},
+        ),
+        route("DELETE", "model-recognizers/<slug:name>", edit, path=f"{base}/{model}"),
     ]
 
 

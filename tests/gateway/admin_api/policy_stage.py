@@ -14,9 +14,11 @@ from gateway.accounts.roles import OrganisationRole, Role
 from gateway.accounts.services import add_member, create_api_key, create_service_account
 from gateway.deployments.services import add_grant
 from policies.classification.custom_patterns import CustomRecognizer
+from policies.classification.model_recognizers import Asks, Finds, ModelRecognizer
 from policies.models import Approval
 from policies.services.drafts import save_draft
 from policies.services.exceptions import ExceptionWanted, create_exception
+from policies.services.model_recognizers import set_model_recognizer
 from policies.services.publications import ask_for_publication
 from policies.services.publishing import publish
 from policies.services.recognizers import set_recognizer
@@ -53,6 +55,17 @@ class Stage:
         return self.clients[who]
 
 
+def names(data_class: str) -> ModelRecognizer:
+    """A model recognizer that asks the on_prem deployment."""
+    return ModelRecognizer(
+        name="names",
+        deployment="llama",
+        asks=Asks.TOKEN_CLASSIFY,
+        labels=("O", "PER"),
+        finds=(Finds(data_class=data_class, category="personal", labels=("PER",)),),
+    )
+
+
 def make_stage(directory: Path, *, foreign_too: bool = True) -> Stage:
     """`foreign_too`: whether the foreign project has one of everything, as well."""
     world = make_world()
@@ -66,6 +79,7 @@ def make_stage(directory: Path, *, foreign_too: bool = True) -> Stage:
     publish(by=SETUP, project=None, document=organisation_policy(floor="internal"))
     save_draft(by=SETUP, project=None, document=organisation_policy())
     set_recognizer(by=SETUP, project=None, recognizer=TICKET)
+    set_model_recognizer(by=SETUP, project=None, recognizer=names("PERSON_ORGANISATION"))
     users: dict[str, User | None] = {
         "nobody": None,
         "stranger": person("eve@elsewhere.example"),
@@ -106,6 +120,7 @@ def furnish(project: Project, asker: User, directory: Path, owner: User) -> dict
     save_draft(by=SETUP, project=project, document=project_policy(slug))
     start_shadow(by=SETUP, project=project, document=project_policy(slug))
     set_recognizer(by=SETUP, project=project, recognizer=replace(TICKET, name="badge"))
+    set_model_recognizer(by=SETUP, project=project, recognizer=names("PERSON_PROJECT"))
     set_word_list(by=SETUP, project=project, name="codenames", category="legal", words=["Bluebird"])
     decided = decide_for(asker, project, CODE, alias="claude")
     record(directory, asker, project, decided)

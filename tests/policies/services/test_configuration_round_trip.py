@@ -21,13 +21,13 @@ from policies.classification.custom_patterns import CustomRecognizer
 from policies.engine.facts import Clearance, Evidence, Zone
 from policies.engine.labels import DEFAULT_MINIMUMS, Label, Sensitivity
 from policies.services.configuration import Authority, ConfigFile, apply, diff, export
+from policies.services.configuration.existing import Existing
 from policies.services.configuration.export import as_yaml
 from policies.services.configuration.money import BUDGET, PRICE, RATES, BudgetWanted
 from policies.services.configuration.read import (
     ORGANISATION,
     PROJECT,
     SECTIONS,
-    Existing,
     read_configuration,
 )
 from policies.services.configuration.read_deployments import FIELDS, TIMEOUTS
