@@ -101,7 +101,20 @@ def _headline(badge: Badge, candidates: Sequence[Explained]) -> str:
 
 
 def _reason(badge: Badge, explained: Explained, findings: list[str]) -> str:
-    """One or two sentences, or nothing where the headline says it all."""
+    """Some sentences, or nothing where the headline says it all."""
+    said = _said(badge, explained, findings)
+    unasked: Sequence[Explained] = explained.get("unasked", ())
+    if not unasked or badge is Badge.ON_PREM:
+        return said
+    names = ", ".join(each["recognizer"] for each in unasked)
+    asked = _(
+        "When you send it, a model of your own is asked as well (%(names)s): what that finds may "
+        "keep it here."
+    )
+    return f"{said} {asked % {'names': names}}".strip()
+
+
+def _said(badge: Badge, explained: Explained, findings: list[str]) -> str:
     if badge is Badge.BLOCKED:
         return _blocked(explained)
     if explained["opaque"]:

@@ -68,7 +68,17 @@ def _labelled(record: RequestRecord) -> Step:
     if record.opaque:
         what = ", ".join(record.opaque)
         notes.append(_("Could not be read: %(what)s. That counts as restricted.") % {"what": what})
+    notes += [_scanned(*scan[:3]) for scan in record.scans]
     return Step(_("Labelled"), " · ".join(label_words(record)), notes)
+
+
+def _scanned(recognizer: str, deployment: str, how: str) -> str:
+    names = {"recognizer": recognizer, "deployment": deployment, "how": how}
+    if how == "ok":
+        return _("%(deployment)s, on-prem, was asked for %(recognizer)s.") % names
+    if how == "remembered":
+        return _("%(deployment)s, on-prem, had been asked for %(recognizer)s before.") % names
+    return _("%(recognizer)s: %(deployment)s gave no answer (%(how)s).") % names
 
 
 def _candidates(record: RequestRecord) -> Step:

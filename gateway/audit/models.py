@@ -256,6 +256,11 @@ class RequestRecord(AppendOnly):
         return self.decision_record.suspended_rules if self.decision_record else []
 
     @property
+    def scans(self) -> list[list[str]]:
+        """Which model recognizers were shown it: [recognizer, deployment, how that went]."""
+        return self.decision_record.scans if self.decision_record else []
+
+    @property
     def shadow(self) -> ShadowRecord | None:
         """What the project's policy in shadow would have decided; None without one."""
         return self.decision_record.shadow if self.decision_record else None

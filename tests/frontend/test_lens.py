@@ -121,3 +121,13 @@ def test_a_choice_says_what_would_become_of_the_draft() -> None:
         "masked": True,
     }
     assert choices_of(explained(candidates=[], dropped=[NOT_CLEARED]))["badge"] == "blocked"
+
+
+def test_it_says_that_a_model_is_asked_only_when_the_message_is_sent() -> None:
+    names = [{"recognizer": "names", "deployment": "ner", "classes": ["PERSON_NAME"]}]
+    reason = lens_of(explained(candidates=[CLOUD], unasked=names))["reason"]
+    assert reason == (
+        "When you send it, a model of your own is asked as well (names): what that finds may keep "
+        "it here."
+    )
+    assert lens_of(explained(candidates=[ON_PREM], unasked=names))["reason"] == ""

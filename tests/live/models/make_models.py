@@ -1,13 +1,15 @@
 """Writes the live tier's models: tiny, random, deterministic. Nothing is downloaded.
 
-Run with the Python of `.venv-vllm`: `python make_models.py DIRECTORY`. Each model is a folder
-of under 2 MB with a tokenizer trained on the sentences below. The weights are random, so what
-a model says means nothing; tests that need a certain answer ask for structured output.
+Run with the Python of `.venv-vllm`: `python make_models.py DIRECTORY [NAME …]`. Each model is a
+folder of under 2 MB with a tokenizer trained on the sentences below. The weights are random, so
+what a model says means nothing; tests that need a certain answer ask for structured output. Two
+are trained for some seconds: `tagger` knows NAMES, `classifier` the words of ILLNESSES.
 """
 
 import json
+import random
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import torch
@@ -23,6 +25,8 @@ from tokenizers import (
 )
 from transformers import (
     BertConfig,
+    BertForSequenceClassification,
+    BertForTokenClassification,
     BertModel,
     LlamaConfig,
     LlamaForCausalLM,
@@ -40,6 +44,10 @@ CHAT_POSITIONS = 512
 EMBEDDING_POSITIONS = 128
 # Ten times the usual: with it untrained layers still tell texts apart.
 SPREAD = 0.2
+
+NAMES = ["Jane Roe", "Zaphod", "Eve Adams"]
+ILLNESSES = ["measles", "fever", "asthma"]
+STEPS = 400  # of 32 examples each
 
 SENTENCES = [
     "The river rises in the hills and crosses the plain before it meets the sea.",
@@ -195,6 +203,98 @@ def make_bert(folder: Path) -> None:
     tokenizer.save_pretrained(folder)
 
 
+def _trained_config(vocabulary: int, labels: list[str]) -> BertConfig:
+    return BertConfig(
+        vocab_size=vocabulary,
+        hidden_size=HIDDEN,
+        num_hidden_layers=LAYERS,
+        num_attention_heads=HEADS,
+        intermediate_size=INNER,
+        max_position_embeddings=EMBEDDING_POSITIONS,
+        id2label=dict(enumerate(labels)),
+        label2id={label: number for number, label in enumerate(labels)},
+    )
+
+
+def _example(chance: random.Random, words: list[str]) -> tuple[str, list[tuple[int, int]]]:
+    """Some words of the sentences with some of `words` among them, and the places of these."""
+    ordinary = " ".join(dict.fromkeys(SENTENCES)).split()
+    text, places = "", []
+    for _ in range(chance.randint(3, 9)):
+        if chance.random() < 0.3:
+            word = chance.choice(words)
+            places.append((len(text), len(text) + len(word)))
+        else:
+            word = chance.choice(ordinary)
+        text += word + chance.choice([" ", " ", ", ", ". "])
+    return text, places
+
+
+def _train(model: torch.nn.Module, batches: Iterator[dict[str, torch.Tensor]]) -> None:
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3)
+    model.train()
+    for _, batch in zip(range(STEPS), batches, strict=False):
+        optimizer.zero_grad()
+        model(**batch).loss.backward()
+        optimizer.step()
+    model.eval()
+
+
+def make_tagger(folder: Path) -> None:
+    """A two-layer BERT that says of each token how likely it is part of a name."""
+    tokenizer = bert_tokenizer()
+    chance = random.Random(0)  # noqa: S311 -- the same examples every time
+
+    def batches() -> Iterator[dict[str, torch.Tensor]]:
+        while True:
+            examples = [_example(chance, NAMES) for _ in range(32)]
+            read = tokenizer(
+                [text for text, _ in examples],
+                padding=True,
+                return_tensors="pt",
+                return_offsets_mapping=True,
+            )
+            labels = torch.zeros_like(read["input_ids"])
+            for row, (_, places) in enumerate(examples):
+                for column, (start, end) in enumerate(read["offset_mapping"][row].tolist()):
+                    labels[row, column] = int(any(a <= start < end <= b for a, b in places))
+            labels[read["attention_mask"] == 0] = -100
+            yield {
+                "input_ids": read["input_ids"],
+                "attention_mask": read["attention_mask"],
+                "labels": labels,
+            }
+
+    model = BertForTokenClassification(_trained_config(len(tokenizer), ["O", "PER"]))
+    _train(model, batches())
+    model.to(torch.float32).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+
+
+def make_classifier(folder: Path) -> None:
+    """A two-layer BERT that says of a text how likely it speaks of an illness."""
+    tokenizer = bert_tokenizer()
+    chance = random.Random(0)  # noqa: S311 -- the same examples every time
+
+    def batches() -> Iterator[dict[str, torch.Tensor]]:
+        while True:
+            examples = [
+                _example(chance, ILLNESSES if chance.random() < 0.5 else ["the"]) for _ in range(32)
+            ]
+            read = tokenizer([text for text, _ in examples], padding=True, return_tensors="pt")
+            said = [any(word in text for word in ILLNESSES) for text, _ in examples]
+            yield {
+                "input_ids": read["input_ids"],
+                "attention_mask": read["attention_mask"],
+                "labels": torch.tensor(said, dtype=torch.long),
+            }
+
+    model = BertForSequenceClassification(_trained_config(len(tokenizer), ["OTHER", "HEALTH"]))
+    _train(model, batches())
+    model.to(torch.float32).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+
+
 def make_roberta(folder: Path) -> None:
     """A two-layer RoBERTa: embeddings. Its positions begin behind the padding index."""
     tokenizer = roberta_tokenizer()
@@ -287,6 +387,8 @@ def make_nomic(folder: Path) -> None:
 MAKERS: dict[str, Callable[[Path], None]] = {
     "llama": make_llama,
     "bert": make_bert,
+    "tagger": make_tagger,
+    "classifier": make_classifier,
     "roberta": make_roberta,
     "nomic": make_nomic,
 }
@@ -295,9 +397,10 @@ MAKERS: dict[str, Callable[[Path], None]] = {
 def main() -> None:
     """Write every model below the directory named on the command line."""
     target = Path(sys.argv[1])
-    for name, make in MAKERS.items():
+    wanted = sys.argv[2:] or list(MAKERS)
+    for name in wanted:
         torch.manual_seed(0)
-        make(target / name)
+        MAKERS[name](target / name)
 
 
 if __name__ == "__main__":
