@@ -121,7 +121,7 @@ def judge(document: Mapping[str, object], *, project: Project | None) -> Verdict
     view = view_in(project, shared, document)
     return Verdict(
         tests=run_tests(view, read.tests),
-        proofs=_proofs(view.policy, project, shared, DEFAULT_LIMIT),
+        proofs=proofs_in(view.policy, project, shared, DEFAULT_LIMIT),
     )
 
 
@@ -188,7 +188,7 @@ def _judge_organisation(read: PolicyDocument) -> Verdict:
             policy = compile_for(project, shared, document)
         except (ValueError, TypeError, KeyError):
             continue  # it denies already; publishing says so where it reads all projects
-        found = _proofs(policy, project, shared, min(left, DEFAULT_LIMIT))
+        found = proofs_in(policy, project, shared, min(left, DEFAULT_LIMIT))
         left -= max((item.proof.checked for item in found), default=0)
         proofs += found
         consequences += _broken_tests(project, shared, document)
@@ -199,9 +199,10 @@ def _judge_organisation(read: PolicyDocument) -> Verdict:
     )
 
 
-def _proofs(
-    policy: CompiledPolicy, project: Project, shared: Shared, limit: int
+def proofs_in(
+    policy: CompiledPolicy, project: Project, shared: Shared, limit: int = DEFAULT_LIMIT
 ) -> tuple[Proved, ...]:
+    """The statements of both policies in a project, with the exceptions that hold there now."""
     if not policy.never:
         return ()
     return prove_in(

@@ -15,6 +15,8 @@ import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
+from typing_extensions import override
+
 from tests.gateway.providers.fault_server import FaultServer, Received
 
 LABELS = ("O", "PER", "HEALTH")
@@ -84,6 +86,7 @@ class ClassifierServer(FaultServer):
         self.classifier = classifier
         self.answering = classifier.answer
 
+    @override
     def _answers(self) -> dict[str, Answer]:
         return {
             **super()._answers(),

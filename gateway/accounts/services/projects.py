@@ -10,6 +10,7 @@ from gateway.accounts.masking_secrets import new_masking_secret
 from gateway.accounts.models import APIKey, Membership, Project, ServiceAccount, User
 from gateway.accounts.roles import Act, Role
 from gateway.accounts.services.keys import floor_of
+from gateway.accounts.statements import require_statements
 from gateway.audit.registry import EventType
 from policies.engine.labels import Label, Sensitivity
 
@@ -57,7 +58,8 @@ def change_project(
 ) -> None:
     """Change a project's settings; None leaves one as it is. Archived: its keys are dead.
 
-    Only an admin lowers a floor or brings a project back.
+    Only an admin lowers a floor or brings a project back, and only while every statement of the
+    policies holds with that. Raises PermissionDenied, ValidationError.
     """
     require_owner_of(by, project)
     lowers = floor is not None and not _covers(floor, floor_of(project))
@@ -90,6 +92,8 @@ def change_project(
             before=[before[field] for field in changed],
             after=[after[field] for field in changed],
         )
+        if lowers or archived is False:
+            require_statements([project])
 
 
 def require_owner_of(by: Acting, project: Project) -> None:

@@ -10,6 +10,7 @@ from gateway.accounts.acting import Acting
 from gateway.accounts.changes import changing, record_change
 from gateway.accounts.models import Project
 from gateway.accounts.roles import Role
+from gateway.accounts.statements import require_statements
 from gateway.audit.registry import EventType
 from gateway.deployments.models import AliasTarget, Deployment, Grant, ModelAlias
 
@@ -20,7 +21,8 @@ ALIAS_FORM = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/-]{0,99}")
 def set_alias(*, by: Acting, name: str, deployments: Sequence[Deployment]) -> ModelAlias:
     """Make an alias, or point it at exactly these deployments in this order.
 
-    Raises ValidationError for an empty list, a repeated deployment or a bad name.
+    Raises ValidationError for an empty list, a repeated deployment or a bad name, and where a
+    statement of a policy would not hold any more.
     """
     require_admin(by)
     if not ALIAS_FORM.fullmatch(name):
@@ -52,6 +54,8 @@ def set_alias(*, by: Acting, name: str, deployments: Sequence[Deployment]) -> Mo
                 before=before,
                 after=names,
             )
+        granted = Project.objects.filter(grants__deployment__in=deployments)
+        require_statements(granted.distinct().order_by("slug"))
     return alias
 
 
@@ -65,7 +69,10 @@ def remove_alias(*, by: Acting, alias: ModelAlias) -> None:
 
 
 def add_grant(*, by: Acting, project: Project, deployment: Deployment) -> None:
-    """Let a project use a deployment. Its clearance stays what it is. Editors and admins may."""
+    """Let a project use a deployment. Its clearance stays what it is. Editors and admins may.
+
+    Raises PermissionDenied, and ValidationError where a statement would not hold any more.
+    """
     require(by, project, Role.EDITOR)
     with changing():
         grant, created = Grant.objects.get_or_create(project=project, deployment=deployment)
@@ -78,6 +85,7 @@ def add_grant(*, by: Acting, project: Project, deployment: Deployment) -> None:
                 project=project.slug,
                 deployment=deployment.name,
             )
+            require_statements([project])
 
 
 def remove_grant(*, by: Acting, project: Project, deployment: Deployment) -> None:

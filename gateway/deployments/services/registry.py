@@ -11,8 +11,9 @@ from django.core.exceptions import ValidationError
 from gateway.accounts.access import require_admin
 from gateway.accounts.acting import Acting
 from gateway.accounts.changes import changing, record_change
-from gateway.accounts.models import User
+from gateway.accounts.models import Project, User
 from gateway.accounts.services.second_person import require_second_person
+from gateway.accounts.statements import require_statements
 from gateway.audit.registry import EventType
 from gateway.audit.services import Detail
 from gateway.deployments.credentials import encrypt
@@ -96,7 +97,8 @@ def change_deployment(  # noqa: PLR0913 -- each may be given by name
     When provider, address, zone or options change, the clearance falls to its zone's default (or
     stays, where it was below that) and the deployment is disabled, whatever the spec says.
     `restate_clearance` then gives the spec's clearance and `enabled` anew, as a widening. Raises
-    PermissionDenied, ValidationError, SecondPersonNeeded.
+    PermissionDenied, ValidationError (also with the counterexample to a statement of a policy that
+    would not hold any more), SecondPersonNeeded.
     """
     require_admin(by)
     fields = checked(spec)
@@ -128,6 +130,7 @@ def change_deployment(  # noqa: PLR0913 -- each may be given by name
             _record(by, row, EventType.CREDENTIAL_CHANGED)
         if row.enabled != before.enabled:
             _record_switch(by, row, "")
+        _require_statements(row)
     deployment.refresh_from_db()
     return row
 
@@ -174,7 +177,8 @@ def _least(one: Clearance, other: Clearance) -> Clearance:
 
 
 def set_enabled(*, by: Acting, deployment: Deployment, enabled: bool, reason: str = "") -> None:
-    """Switch a deployment on or off. Only a confirmed one can be switched on."""
+    """Switch a deployment on or off. Only a confirmed one can be switched on, and only while every
+    statement of the policies holds with it. Raises PermissionDenied, ValidationError."""
     require_admin(by)
     with changing():
         row = Deployment.objects.select_for_update().get(pk=deployment.pk)
@@ -185,6 +189,7 @@ def set_enabled(*, by: Acting, deployment: Deployment, enabled: bool, reason: st
         row.enabled = enabled
         row.save(update_fields=["enabled"])
         _record_switch(by, row, reason)
+        _require_statements(row)
     deployment.refresh_from_db()
 
 
@@ -205,6 +210,12 @@ def remove_deployment(*, by: Acting, deployment: Deployment) -> None:
             name=deployment.name,
             zone=deployment.zone,
         )
+
+
+def _require_statements(row: Deployment) -> None:
+    """What policies state must hold with the deployment as it is now. Raises ValidationError."""
+    if row.enabled:
+        require_statements(Project.objects.filter(grants__deployment=row).order_by("slug"))
 
 
 def clearance_words(clearance: Clearance) -> list[str]:

@@ -1,6 +1,12 @@
 """One file for the control plane: `sluice.yaml`. The format is in docs/configuration.md."""
 
-from policies.services.configuration.applying import ConfigFile, apply, apply_at_start, diff
+from policies.services.configuration.applying import (
+    ConfigFile,
+    apply,
+    apply_at_start,
+    diff,
+    rehearse,
+)
 from policies.services.configuration.export import export
 from policies.services.configuration.problems import (
     ConfigurationError,
@@ -22,4 +28,5 @@ __all__ = [
     "apply_at_start",
     "diff",
     "export",
+    "rehearse",
 ]

@@ -6,10 +6,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from django.core.exceptions import PermissionDenied, ValidationError
+from django.db import transaction
 
 from gateway.accounts.access import require_admin
+from gateway.accounts.acting import System
 from gateway.accounts.changes import changing, record_change
 from gateway.accounts.models import Organisation, Project
+from gateway.accounts.statements import proven_later
 from gateway.audit.registry import EventType
 from gateway.deployments.models import Deployment
 from gateway.deployments.services import require_second_person
@@ -44,7 +47,7 @@ from policies.services.configuration.problems import (
     FileProblem,
     WideningRefused,
 )
-from policies.services.configuration.read import read_configuration
+from policies.services.configuration.read import SWITCHES, read_configuration
 from policies.services.configuration.recognizers import (
     Recognizers,
     plan_recognizers,
@@ -61,6 +64,7 @@ from policies.services.publishing import (
     read_for_organisation,
     read_for_project,
 )
+from policies.services.reproving import broken_statements, in_words
 
 _NAMED_IN_EVENT = 200
 
@@ -111,6 +115,31 @@ def diff(file: ConfigFile, *, prune: bool = False) -> Plan:
     left = [*absent, *(f"project {slug}" for slug in projects)]
     notes = [f"{name} is not in the file and stays (--prune)" for name in left]
     return Plan(tuple(steps), (*notes, *_left_unasked(present, wanted)))
+
+
+def rehearse(file: ConfigFile, *, prune: bool = False) -> Plan:
+    """`diff`, and in its `verdict` what applying would be judged: it is done and taken back.
+
+    Nothing stays of it, no event either. Whether somebody must agree is not asked here. Raises
+    ConfigurationError for a file that cannot be read.
+    """
+    plan = diff(file, prune=prune)
+    if not plan.steps:
+        return plan
+    with changing():
+        try:
+            Organisation.load()
+            Organisation.objects.filter(pk=1).update(**dict.fromkeys(SWITCHES, False))
+            _carry_out(plan, file, Authority(System("rehearsal")), yes_widen=True)
+            _require_judged(plan, file, accept_unproven=False)
+            verdict: tuple[str, ...] = ()
+        except ConfigurationError as error:
+            verdict = tuple(
+                f"{problem.sentence} {problem.advice}".rstrip() for problem in error.problems
+            )
+        finally:
+            transaction.set_rollback(True)
+    return replace(plan, verdict=verdict)
 
 
 def _steps(present: Wanted, wanted: Wanted, *, prune: bool) -> Iterator[Step]:
@@ -271,14 +300,15 @@ def _carry_out(plan: Plan, file: ConfigFile, authority: Authority, *, yes_widen:
         if not yes_widen:
             raise WideningRefused(plan.widens)
         require_second_person(authority.by, authority.approved_by)
-    for step in plan.steps:
-        try:
-            step.run(authority)
-        except (ValidationError, DocumentError, NotPublished, PermissionDenied) as error:
-            messages = getattr(error, "messages", None) or [str(error)]
-            raise ConfigurationError(
-                [FileProblem(1, 1, f"{step.subject}: {messages[0]}")], file=file.name
-            ) from error
+    with proven_later():  # by `_require_judged`, when every step is done
+        for step in plan.steps:
+            try:
+                step.run(authority)
+            except (ValidationError, DocumentError, NotPublished, PermissionDenied) as error:
+                messages = getattr(error, "messages", None) or [str(error)]
+                raise ConfigurationError(
+                    [FileProblem(1, 1, f"{step.subject}: {messages[0]}")], file=file.name
+                ) from error
     _require_readable_policies(file)
     Organisation.load()
     Organisation.objects.filter(pk=1).update(config_digest=file.digest)
@@ -296,8 +326,10 @@ def _carry_out(plan: Plan, file: ConfigFile, authority: Authority, *, yes_widen:
 
 
 def _require_judged(plan: Plan, file: ConfigFile, *, accept_unproven: bool) -> None:
-    """Refuse a policy whose tests or `never` statements fail once everything is in place."""
+    """Refuse what its tests or `never` statements contradict once everything is in place: the
+    policies of the file, and the statements of all others, which it may have widened under."""
     problems: list[FileProblem] = []
+    told: set[tuple[str, str]] = set()
     for step in plan.steps:
         if step.policy_of is None:
             continue
@@ -306,11 +338,18 @@ def _require_judged(plan: Plan, file: ConfigFile, *, accept_unproven: bool) -> N
         if revision is None:
             continue
         verdict = judge(revision.document, project=project)
+        told.update((item.project, item.sentence) for item in verdict.proofs)
         problems += [
             FileProblem(
                 1, 1, f"{step.subject}, {problem.pointer}: {problem.sentence}", problem.advice
             )
             for problem in verdict.problems(accept_unproven=accept_unproven)
+        ]
+    if plan.steps:
+        problems += [
+            FileProblem(1, 1, in_words(item), "Narrow that policy in this file, too.")
+            for item in broken_statements()
+            if (item.project, item.sentence) not in told
         ]
     if problems:
         raise ConfigurationError(problems, file=file.name)

@@ -56,10 +56,12 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What it takes to bring the database to the file, in order; `notes` say what is left alone."""
+    """What it takes to bring the database to the file, in order; `notes` say what is left alone,
+    `verdict` why applying it would be refused, where that was tried."""
 
     steps: tuple[Step, ...]
     notes: tuple[str, ...] = ()
+    verdict: tuple[str, ...] = ()
 
     @property
     def widens(self) -> tuple[str, ...]:
@@ -72,7 +74,13 @@ class Plan:
 
     def as_text(self) -> str:
         """The diff as people read it; empty when there is nothing to do and nothing to note."""
-        return "\n".join([*(step.as_text() for step in self.steps), *_notes(self.notes)])
+        return "\n".join(
+            [
+                *(step.as_text() for step in self.steps),
+                *_notes(self.notes),
+                *(f"REFUSED: {reason}" for reason in self.verdict),
+            ]
+        )
 
 
 def _notes(notes: Sequence[str]) -> list[str]:

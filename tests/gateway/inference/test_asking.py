@@ -89,7 +89,7 @@ def test_a_classifier_that_moved_since_the_decision_is_shown_nothing(house: Hous
         before = house.snapshots.snapshot
         looks = iter([before])
         change_classifier(house, base_url="http://127.0.0.1:9/v1")
-        house.snapshots.current = lambda: (  # type: ignore[method-assign]
+        house.snapshots.current = lambda: (  # type: ignore[assignment, method-assign, return-value]
             next(looks, house.snapshots.snapshot),
             0.0,
         )

@@ -10,6 +10,7 @@ from gateway.audit.journal import FileJournal
 from gateway.audit.loader import Loader
 from gateway.inference.deciding import decide_on
 from gateway.inference.exchange import Decided, Inbound
+from gateway.inference.hearing import Hearing
 from gateway.inference.trace import decision_record
 from gateway.snapshot.keys import principal_of_member
 from gateway.snapshot.now import snapshot_now
@@ -27,6 +28,7 @@ def decide_for(
         decision_id=f"dec_{uuid.uuid4().hex}",
         now=now if now is not None else datetime.now(UTC),
         on_prem_only="",
+        hearing=Hearing(previews=True),  # no model runs here
     )
 
 

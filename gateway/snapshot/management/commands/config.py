@@ -20,8 +20,8 @@ from policies.services.configuration import (
     WideningRefused,
     apply,
     apply_at_start,
-    diff,
     export,
+    rehearse,
 )
 
 
@@ -64,7 +64,7 @@ class Command(BaseCommand):
                 case "apply":
                     self._apply(options)
                 case "diff":
-                    plan = diff(_read(options["file"]), prune=options["prune"])
+                    plan = rehearse(_read(options["file"]), prune=options["prune"])
                     self._tell(plan, "nothing to do")
                 case "export":
                     self._export(options["file"])
