@@ -239,3 +239,20 @@ def test_the_classifier_is_shown_no_key_and_no_header_of_the_client(house: House
         assert {each.path for each in ner.received} == {"/pooling", "/tokenize"}
 
     with_classifier(house, inside)
+
+
+def test_a_preview_is_never_taken_over_as_the_decision(house: House) -> None:
+    """Whoever decided for a queue's pace asked no model; the path asks before it sends."""
+
+    async def inside(house: House, ner: ClassifierServer, cloud: FaultServer) -> None:
+        inbound = house.inbound(ASK)
+        previewed = house.gateway.decide(
+            inbound, decision_id=new_id("dec_"), hearing=Hearing(previews=True)
+        )
+        assert previewed.permit.candidates[0].deployment == "claude"
+        reply = await house.gateway.run(inbound, decided=previewed)
+        assert dict(reply.headers)[b"x-sluice-deployment"] == b"llama"
+        assert ner.received
+        assert cloud.received == []
+
+    with_classifier(house, inside)
