@@ -3,6 +3,7 @@
 from django.urls import URLPattern, path
 from drf_spectacular.views import SpectacularJSONAPIView
 
+from gateway.admin_api import people_views as people
 from gateway.admin_api import sheets
 from gateway.admin_api.money_views import Budgets, Limits, OneBudget, Prices
 from gateway.admin_api.policies.urls import urlpatterns as policies
@@ -24,6 +25,21 @@ urlpatterns: list[URLPattern] = [
             *(sheets.Setup, sheets.Preview, sheets.Estimate, sheets.Run, sheets.Pause),
             *(sheets.Cancel, sheets.Retry, sheets.Download),
         )
+    ),
+    path("projects/<slug:slug>/members", people.Members.as_view(), name="api-members"),
+    path("projects/<slug:slug>/members/<str:email>", people.OneMember.as_view(), name="api-member"),
+    path("projects/<slug:slug>/keys", people.Keys.as_view(), name="api-keys"),
+    path("projects/<slug:slug>/keys/<slug:prefix>", people.OneKey.as_view(), name="api-key"),
+    path(
+        "projects/<slug:slug>/keys/<slug:prefix>/rotate",
+        people.Rotate.as_view(),
+        name="api-rotate-key",
+    ),
+    path("projects/<slug:slug>/invitations", people.Invitations.as_view(), name="api-invitations"),
+    path(
+        "projects/<slug:slug>/invitations/<uuid:pk>",
+        people.OneInvitation.as_view(),
+        name="api-invitation",
     ),
     path("usage", Usage.as_view(), name="api-usage"),
     path("usage.csv", UsageFile.as_view(), name="api-usage-file"),

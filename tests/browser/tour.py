@@ -73,6 +73,7 @@ def desk(browser: Browser, sluice: Sluice, scheme: str) -> None:
     picture(screens, f"chat-options-{scheme}")
     written(screens, scheme)
     library(screens, scheme)
+    people(screens, scheme)
     context.close()
 
 
@@ -116,6 +117,26 @@ def library(screens: Screens, scheme: str) -> None:
     picture(screens, f"search-{scheme}")
     page.goto("/shortcuts/")
     picture(screens, f"shortcuts-{scheme}")
+
+
+def people(screens: Screens, scheme: str) -> None:
+    """Projects, people, keys, one's account."""
+    page = screens.page
+    for name, path in (
+        ("project", "/projects/demo/"),
+        ("people", "/people/"),
+        ("signing-in", "/people/signing-in/"),
+        ("roles", "/roles/"),
+        ("keys", "/keys/"),
+        ("account", "/account/"),
+        ("second-factor", "/account/second-factor/"),
+    ):
+        page.goto(path)
+        picture(screens, f"{name}-{scheme}")
+    page.goto("/keys/")
+    page.get_by_label("What is it for?").fill("notebook")
+    page.get_by_role("button", name="Make the key").click()
+    picture(screens, f"key-shown-once-{scheme}")
 
 
 def phone(browser: Browser, sluice: Sluice) -> None:

@@ -10,11 +10,11 @@ from pytest_django import Settings
 
 from gateway.accounts.login.claims import read_rules
 from gateway.accounts.models import Group, Membership, Organisation, User
-from gateway.accounts.roles import Role
+from gateway.accounts.roles import OrganisationRole, Role
 from gateway.accounts.services import add_member, change_organisation, deactivate_user, set_group
 from gateway.audit.models import AuditEvent
 from gateway.login_settings import OpenIDConnect, providers
-from tests.frontend.conftest import BY, House
+from tests.frontend.conftest import BY, PASSWORD, House
 from tests.support.identity_provider import (
     CLIENT_ID,
     CLIENT_SECRET,
@@ -157,9 +157,7 @@ def test_an_admin_links_it_by_a_form_of_their_own_page(
 ) -> None:
     provider.people["admin"] = claims_of("admin")
     client = Client()
-    client.post(
-        "/login/", {"username": "admin@example.org", "password": "a long enough pass phrase"}
-    )
+    client.post("/login/", {"username": "admin@example.org", "password": PASSWORD})
     # A link from elsewhere links nothing.
     assert client.get(f"{DOOR}?process=connect").headers["Location"] == "/account/"
     assert client.post("/account/link").status_code == 200
@@ -247,3 +245,21 @@ def test_a_rule_that_says_nothing_is_named_with_its_line(
     assert words in page.content.decode()
     assert Group.objects.count() == 0
     assert Organisation.load().claim_rules == []
+
+
+def test_the_providers_second_factor_counts_for_whom_it_asked_and_nobody_else(
+    provider: IdentityProvider, house: House
+) -> None:
+    change_organisation(by=BY, second_factor_for=list(OrganisationRole))
+    provider.people["ada"] = claims_of("ada", "everybody", amr=["pwd", "mfa"])
+    provider.people["ben"] = claims_of("ben", "everybody", amr=["pwd"])
+    assert come(provider, "ada").client.get("/account/").status_code == 200
+    assert come(provider, "ben").client.get("/account/").status_code == 302
+    # A login that began with the provider's word and went on as somebody else.
+    client = Client()
+    session = client.session
+    session["second_factor_by_provider"] = str(User.objects.get(email="ada@example.org").pk)
+    session.save()
+    client.cookies["sessionid"] = session.session_key or ""
+    client.post("/login/", {"username": "member@example.org", "password": PASSWORD})
+    assert client.get("/account/").status_code == 302

@@ -46,7 +46,8 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
         methods = list(dict.fromkeys(str(each["method"]) for each in records))
         with transaction.atomic():
             super().login(request, user)
-            provider_proved = bool(request.session.pop(PROVED_BY_PROVIDER, False))
+            # Of this very person: another login may have begun in this browser before.
+            provider_proved = request.session.pop(PROVED_BY_PROVIDER, None) == str(user.pk)
             mark(request, proved="mfa" in methods or provider_proved)
             if "socialaccount" in methods:
                 request.session.set_expiry(PROVIDER_SESSION_S)
@@ -95,7 +96,7 @@ def proved_lately(request: HttpRequest) -> bool:
     return age_s < settings.ACCOUNT_REAUTHENTICATION_TIMEOUT
 
 
-# Set when the identity provider says that it asked for a second factor (`amr`).
+# Whom the identity provider says it asked for a second factor (`amr`).
 PROVED_BY_PROVIDER = "second_factor_by_provider"
 
 
@@ -136,7 +137,7 @@ class ProviderAdapter(DefaultSocialAccountAdapter):  # type: ignore[misc]
         except (Refused, ValidationError, PermissionDenied) as error:
             reason = error.reason if isinstance(error, Refused) else "not_allowed"
             raise ImmediateHttpResponse(turned_away(request, reason)) from None
-        request.session[PROVED_BY_PROVIDER] = _proved(claims)
+        request.session[PROVED_BY_PROVIDER] = str(person.pk) if _proved(claims) else None
         sociallogin.user = person
 
     @override

@@ -4,6 +4,8 @@ import io
 from datetime import UTC, datetime
 
 import pytest
+from allauth.mfa.models import Authenticator
+from allauth.mfa.totp.internal.auth import TOTP, generate_totp_secret
 from django.core.management import CommandError, call_command
 
 from gateway.accounts.models import APIKey, ServiceAccount, User
@@ -84,3 +86,11 @@ def test_a_command_acts_with_the_rights_of_the_person_that_is_named() -> None:
             *("--user", "ada@a.example", "--by", "bob@a.example"),
         )
     assert not APIKey.objects.exists()
+
+
+def test_the_last_admin_comes_in_again_without_the_telephone() -> None:
+    run("user", "add", "ada@sluice.example", "--role", "admin")
+    ada = User.objects.get()
+    TOTP.activate(ada, generate_totp_secret())
+    run("user", "forget-factor", "ada@sluice.example")
+    assert not Authenticator.objects.exists()

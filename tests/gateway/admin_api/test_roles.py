@@ -50,7 +50,10 @@ def answer(stage: Stage, who: str, route: Route, fields: Fields) -> Any:
 
 # These have tables of their own: in test_sheets.py, for what a sheet's maker may do others may
 # not; and in test_money.py.
-ELSEWHERE = ("projects/<slug:slug>/sheets", "usage", "budgets", "limits", "prices")
+ELSEWHERE = (
+    *(f"projects/<slug:slug>/{name}" for name in ("sheets", "members", "keys", "invitations")),
+    *("usage", "budgets", "limits", "prices"),
+)
 AREAS = sorted({route.pattern.split("/")[0] for route in ROUTES})
 
 

@@ -1,4 +1,4 @@
-"""`manage.py user add|password|role|deactivate|reactivate|list`: people's accounts."""
+"""`manage.py user`: people's accounts, passwords, roles, and second factors that were lost."""
 
 import getpass
 import sys
@@ -17,6 +17,7 @@ from gateway.accounts.services import (
     create_user,
     deactivate_user,
     reactivate_user,
+    remove_second_factor,
     set_password,
 )
 
@@ -29,7 +30,10 @@ class Command(BaseCommand):
     @override
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument(
-            "action", choices=["add", "password", "role", "deactivate", "reactivate", "list"]
+            "action",
+            choices=[
+                *("add", "password", "role", "deactivate", "reactivate", "forget-factor", "list")
+            ],
         )
         parser.add_argument("email", nargs="?", default="")
         parser.add_argument("--name", default="")
@@ -69,6 +73,8 @@ class Command(BaseCommand):
                 deactivate_user(by=by, user=person(email))
             case "reactivate":
                 reactivate_user(by=by, user=person(email))
+            case "forget-factor":
+                remove_second_factor(by=by, user=person(email))
 
 
 def _password() -> str:
