@@ -17,7 +17,7 @@ from django.utils.translation import gettext_lazy as _
 from frontend.access import chat_projects
 from gateway.accounts.access import projects_of
 from gateway.accounts.models import Project, User
-from gateway.accounts.roles import Role
+from gateway.accounts.roles import OrganisationRole, Role
 from gateway.chat.conversations import Listed, list_conversations
 
 PROJECT_IN_SESSION: Final = "project"
@@ -54,6 +54,7 @@ LISTED_AT_MOST: Final = 40
 PROJECTS: Final = Entry(page="projects", route="projects", icon="project", word=_("Projects"))
 KEYS: Final = Entry(page="keys", route="keys", icon="key", word=_("API keys"))
 PEOPLE: Final = Entry(page="people", route="people", icon="people", word=_("People"))
+APPROVALS: Final = Entry(page="approvals", route="approvals", icon="check", word=_("Approvals"))
 ROLES: Final = Entry(page="roles", route="roles", icon="people", word=_("Roles"))
 AUDIT: Final = Entry(page="audit", route="audit", icon="audit", word=_("Audit"))
 OVERVIEW: Final = Entry(page="overview", route="overview", icon="gauge", word=_("Overview"))
@@ -113,12 +114,20 @@ def person_of(user: User) -> dict[str, str]:
 
 
 def _organisation_pages(user: User) -> tuple[Entry, ...]:
-    everybodys = (PROJECTS, KEYS, PEOPLE if user.is_admin else ROLES)
+    everybodys: tuple[Entry, ...] = (PROJECTS, KEYS, PEOPLE if user.is_admin else ROLES)
+    if _approves(user):
+        everybodys = (*everybodys, APPROVALS)
     if user.is_staff:
         return (OVERVIEW, *everybodys, *ORGANISATION_PAGES)
     if projects_of(user, Role.AUDITOR).exists():
         return (OVERVIEW, *everybodys, AUDIT)
     return everybodys
+
+
+def _approves(user: User) -> bool:
+    """Whether requests may wait for this person's word."""
+    roles = {OrganisationRole.ADMIN, OrganisationRole.APPROVER}
+    return user.organisation_role in roles or projects_of(user, Role.EDITOR).exists()
 
 
 def _links(entries: tuple[Entry, ...], project: Project | None) -> list[dict[str, Any]]:

@@ -78,7 +78,7 @@ def budgets_page(request: HttpRequest) -> HttpResponse:
     """The organisation's, for those who see everything, and those of every project of theirs."""
     user = cast("User", request.user)
     projects: list[Project | None] = [None] if sees_everything(user) else []
-    projects.extend(sorted(_projects(user), key=_by_name))
+    projects += [*sorted(_projects(user), key=_by_name)]
     context = {
         "page": "budgets",
         "groups": [_group(user, each) for each in projects],

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from django.urls import URLPattern, path
 
+from frontend.policies.approvals import approvals_page
 from frontend.policies.recipe_page import recipes_page
 from frontend.policies.rule_page import rule_page
 from frontend.policies.views import diff_page, policy_page
@@ -21,6 +22,7 @@ def _paths() -> Iterator[URLPattern]:
     for end, view, name in _PAGES:
         yield path(f"policy/{end}", view, name=f"organisation-{name}")
         yield path(f"p/<slug:slug>/policy/{end}", view, name=f"project-{name}")
+    yield path("approvals/", approvals_page, name="approvals")
     yield path("p/<slug:slug>/policy/recipes/", recipes_page, name="project-policy-recipes")
 
 

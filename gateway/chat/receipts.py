@@ -47,6 +47,7 @@ class Receipt(msgspec.Struct, kw_only=True):
     code: str = ""  # of the error, where there was one
     reason: str = ""
     ways: list[Way] = []
+    approvable: bool = False  # somebody's approval would let it pass
 
     def encoded(self) -> str:
         """As it is sealed."""
@@ -79,6 +80,7 @@ class Receipt(msgspec.Struct, kw_only=True):
         told = msgspec.json.decode(error.body())["error"]
         self.code = told.get("code") or ""
         self.reason = told.get("message") or ""
+        self.approvable = bool(told.get("approval"))
         self.ways = [
             Way(action=str(way.get("action", "")), alias=str(way.get("alias") or ""))
             for way in told.get("suggestions") or []
