@@ -1,0 +1,121 @@
+"""Exceptions, a draft in shadow, budgets and usage in a browser, over the real server."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.browser.conftest import Open
+from tests.browser.screens import CLEAN_TEXT
+
+POLICY = "/p/demo/policy/"
+STAYS = """\
+kind: project-policy
+project: demo
+rules:
+- id: stays
+  then: {allow_only: {zone: on_prem}}
+"""
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize(
+    "path", ["/usage/", "/budgets/", "/budgets/edit/?project=demo", "/approvals/", "/policy/draft/"]
+)
+def test_axe_finds_nothing(opened: Open, path: str, scheme: str) -> None:
+    opened(path, color_scheme=scheme).expect_accessible()
+
+
+@pytest.mark.parametrize("path", ["/usage/", "/budgets/", "/approvals/", f"{POLICY}draft/rule/"])
+def test_on_a_phone_nothing_scrolls_sideways(opened: Open, path: str) -> None:
+    screens = opened(path, viewport={"width": 390, "height": 780}, is_mobile=True)
+    wide = "document.documentElement.scrollWidth > document.documentElement.clientWidth"
+    assert screens.page.evaluate(wide) is False
+
+
+def test_an_exception_is_made_listed_and_ended_without_scripts(opened: Open) -> None:
+    page = opened(POLICY, java_script_enabled=False).page
+    page.get_by_text("Make an exception").click()
+    page.get_by_label("mails-masked", exact=True).check()
+    page.get_by_label("Name", exact=True).fill("trial")
+    until = datetime.now(UTC).date() + timedelta(days=9)
+    page.get_by_label("Until the end of").fill(f"{until}")
+    page.get_by_label("Why").fill("to see what arrives")
+    page.get_by_role("button", name="Make the exception").click()
+    expect(page.get_by_role("status").first).to_contain_text("trial holds")
+    expect(page.locator("#exceptions")).to_contain_text(f"until {until:%-d %b %Y}")
+    expect(page.locator("[data-rule='project:mails-masked']")).to_contain_text("suspended by trial")
+    page.get_by_role("button", name="End it trial").click()
+    expect(page.get_by_role("status").first).to_contain_text("trial has ended")
+    expect(page.locator("#exceptions")).to_contain_text("None")
+
+
+def test_a_draft_in_shadow_shows_what_it_would_move(opened: Open) -> None:
+    screens = opened(f"{POLICY}draft/")
+    page = screens.page
+    page.get_by_label("The policy as YAML").fill(STAYS)
+    page.get_by_role("button", name="Save draft").click()
+    page.goto(POLICY)
+    page.get_by_role("button", name="Put the draft in shadow").click()
+    expect(page.get_by_role("status").first).to_contain_text("changes nothing")
+    try:
+        page.wait_for_timeout(1000)  # the promise: within a second everywhere
+        page.goto("/p/demo/")
+        screens.choose("auto")
+        screens.send(CLEAN_TEXT)
+        screens.receipt()
+        shadow = page.locator("#shadow")
+        for _ in range(20):  # the audit has it a few seconds later
+            page.goto(POLICY)
+            if shadow.locator(".moves").count():
+                break
+            page.wait_for_timeout(500)
+        expect(shadow).to_contain_text("1 cloud to on-prem")
+        shadow.get_by_text("Which").click()
+        screens.expect_accessible()
+        shadow.get_by_role("link").first.click()
+        expect(page.get_by_role("heading", level=1)).to_be_visible()
+        assert "/audit/" in page.url
+    finally:
+        page.goto(POLICY)
+        page.get_by_role("button", name="End the shadow").click()
+        page.goto(f"{POLICY}draft/")
+        page.get_by_role("button", name="Throw the draft away").click()
+
+
+def test_a_budget_is_made_stands_and_is_removed_without_scripts(opened: Open) -> None:
+    page = opened("/budgets/", java_script_enabled=False).page
+    page.get_by_role("link", name="New budget Demo").click()
+    page.get_by_label("Name").fill("trial")
+    page.get_by_label("US dollars").fill("5")
+    page.get_by_label("Stay on-prem").check()
+    page.get_by_role("button", name="Make the budget").click()
+    expect(page.get_by_role("status").first).to_contain_text("trial holds")
+    line = page.locator(".budget", has_text="trial")
+    expect(line).to_contain_text("$5.00 a month for the whole project")
+    expect(line).to_contain_text("then only on-prem")
+    page.get_by_role("link", name="Change trial of Demo").click()
+    page.get_by_role("button", name="Remove").click()
+    expect(page.get_by_role("status").first).to_contain_text("is gone")
+    expect(line).to_have_count(0)
+
+
+def test_usage_is_drawn_filtered_and_taken_away(opened: Open) -> None:
+    screens = opened()
+    page = screens.page
+    screens.send(CLEAN_TEXT)
+    screens.receipt()
+    for _ in range(20):
+        page.goto("/usage/?by=deployment&measure=requests")
+        if page.locator(".plot rect").count():
+            break
+        page.wait_for_timeout(500)
+    screens.expect_accessible()
+    page.get_by_text("The same as a table").click()
+    expect(page.get_by_role("region", name="By day")).to_be_visible()
+    page.get_by_label("Summed by").select_option("zone")
+    page.get_by_role("button", name="Filter").click()
+    assert "by=zone" in page.url
+    with page.expect_download() as download:
+        page.get_by_role("link", name="As CSV").click()
+    assert download.value.suggested_filename.startswith("usage-")
