@@ -8,6 +8,7 @@ from playwright.sync_api import Browser, ViewportSize, expect, sync_playwright
 
 from tests.browser.screens import CLEAN_TEXT, IBAN_TEXT, Screens
 from tests.browser.scribe import SCRIBE, Scribe
+from tests.browser.tour_policies import policies
 from tests.support.sluice import ROOT, Sluice
 
 CHROMIUM = Path("/usr/bin/chromium")
@@ -71,9 +72,9 @@ def desk(browser: Browser, sluice: Sluice, scheme: str) -> None:
     screens.page.keyboard.press("Escape")
     screens.page.get_by_role("button", name="This conversation").click()
     picture(screens, f"chat-options-{scheme}")
-    written(screens, scheme)
-    library(screens, scheme)
-    people(screens, scheme)
+    for show in (written, library, people):
+        show(screens, scheme)
+    policies(screens, scheme, picture)
     context.close()
 
 
