@@ -58,8 +58,11 @@ APPROVALS: Final = Entry(page="approvals", route="approvals", icon="check", word
 ROLES: Final = Entry(page="roles", route="roles", icon="people", word=_("Roles"))
 AUDIT: Final = Entry(page="audit", route="audit", icon="audit", word=_("Audit"))
 OVERVIEW: Final = Entry(page="overview", route="overview", icon="gauge", word=_("Overview"))
+DEPLOYMENTS: Final = Entry(
+    page="deployments", route="deployments", icon="models", word=_("Deployments")
+)
 ORGANISATION_PAGES: Final = (
-    Entry(page="deployments", route="deployments", icon="models", word=_("Deployments")),
+    DEPLOYMENTS,
     Entry(page="organisation-policy", route="organisation-policy", icon="shield", word=_("Policy")),
     Entry(page="budgets", route="budgets", icon="purse", word=_("Budgets")),
     AUDIT,
@@ -119,6 +122,8 @@ def _organisation_pages(user: User) -> tuple[Entry, ...]:
         everybodys = (*everybodys, APPROVALS)
     if user.is_staff:
         return (OVERVIEW, *everybodys, *ORGANISATION_PAGES)
+    if user.is_active and user.organisation_role == OrganisationRole.APPROVER:
+        return (*everybodys, DEPLOYMENTS)
     if projects_of(user, Role.AUDITOR).exists():
         return (OVERVIEW, *everybodys, AUDIT)
     return everybodys

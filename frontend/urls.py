@@ -5,6 +5,8 @@ from django.urls import URLPattern, path
 from frontend.account import door
 from frontend.account import views as account
 from frontend.audit import views as audit
+from frontend.deployments import aliases
+from frontend.deployments import one as deployment
 from frontend.deployments import views as deployments
 from frontend.money import urls as money
 from frontend.overview import views as overview
@@ -85,6 +87,11 @@ urlpatterns: list[URLPattern] = [
     path("overview/first-steps", overview.put_away, name="put-first-steps-away"),
     # --- Deployments ---
     path("deployments/", deployments.listed, name="deployments"),
+    path("deployments/discover", deployments.discover, name="discover-deployments"),
+    path("deployments/new/", deployment.new, name="new-deployment"),
+    path("deployments/<slug:name>/", deployment.one, name="deployment"),
+    path("aliases/new", aliases.new, name="new-alias"),
+    path("aliases/<path:name>/", aliases.one, name="alias"),
     # --- Projects, people, keys ---
     path("projects/", projects.projects_page, name="projects"),
     path("projects/<slug:slug>/", projects.project_page, name="project"),

@@ -51,6 +51,10 @@ class EventType(StrEnum):
     DEPLOYMENT_CLEARANCE_WIDENED = "deployment.clearance_widened"
     DEPLOYMENT_CLEARANCE_NARROWED = "deployment.clearance_narrowed"
     DEPLOYMENT_ADDRESS_CHANGED = "deployment.address_changed"
+    DEPLOYMENT_TESTED = "deployment.tested"
+    DEPLOYMENT_CHANGE_REQUESTED = "deployment_change.requested"
+    DEPLOYMENT_CHANGE_REJECTED = "deployment_change.rejected"
+    DEPLOYMENT_CHANGE_WITHDRAWN = "deployment_change.withdrawn"
     CREDENTIAL_CHANGED = "credential.changed"
     ALIAS_CREATED = "alias.created"
     ALIAS_CHANGED = "alias.changed"
@@ -226,6 +230,18 @@ EVENTS: dict[EventType, EventSpec] = {
     EventType.DEPLOYMENT_ADDRESS_CHANGED: _spec(
         "A deployment's address changed; its clearance was reset and it is off.",
         *("name", "zone", "sensitivity", "categories"),
+    ),
+    EventType.DEPLOYMENT_TESTED: _spec(
+        "A deployment was asked for its models, without any content.", "name", "zone", "result"
+    ),
+    EventType.DEPLOYMENT_CHANGE_REQUESTED: _spec(
+        "A change that widens a deployment waits for a second person.", *_CLEARANCE, "reason"
+    ),
+    EventType.DEPLOYMENT_CHANGE_REJECTED: _spec(
+        "A second person refused to widen a deployment.", "name", "author", "note"
+    ),
+    EventType.DEPLOYMENT_CHANGE_WITHDRAWN: _spec(
+        "A change of a deployment that waited was taken back.", "name"
     ),
     EventType.CREDENTIAL_CHANGED: _spec("A deployment's credential was replaced.", "name"),
     EventType.ALIAS_CREATED: _spec("A model alias was created.", "name", "deployments"),

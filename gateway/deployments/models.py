@@ -3,6 +3,7 @@
 Rows change through `gateway.deployments.services` only. `credential` holds Fernet cipher text.
 """
 
+import uuid
 from datetime import date
 from typing import ClassVar
 
@@ -117,6 +118,53 @@ def _evidence(item: dict[str, str]) -> Evidence:
         reference=item.get("reference", ""),
         valid_until=date.fromisoformat(until) if until else None,
     )
+
+
+class WaitingState(models.TextChoices):
+    """What became of a change that needed a second person."""
+
+    WAITING = "waiting", "waiting"
+    APPROVED = "approved", "approved"
+    REJECTED = "rejected", "rejected"
+    WITHDRAWN = "withdrawn", "withdrawn"
+
+
+class WaitingChange(models.Model):
+    """A change of a deployment that widens what may be sent there, until a second person agrees.
+
+    INVARIANT: `spec`, `before` and `author` never change; a deployment has at most one that waits.
+    Neither holds a credential.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    deployment = models.ForeignKey(
+        Deployment, on_delete=models.CASCADE, related_name="waiting_changes"
+    )
+    spec = models.JSONField()  # gateway.deployments.spec_data
+    before = models.JSONField()  # what the author saw
+    author = models.CharField(max_length=200)  # as audit events write it
+    reason = models.CharField(max_length=500, blank=True, default="")
+    requested_at = models.DateTimeField(default=timezone.now)
+    state = models.CharField(
+        max_length=10, choices=WaitingState.choices, default=WaitingState.WAITING
+    )
+    decided_by = models.CharField(max_length=200, blank=True, default="")
+    decided_at = models.DateTimeField(null=True, blank=True)
+    note = models.CharField(max_length=500, blank=True, default="")
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                fields=["deployment"],
+                condition=models.Q(state="waiting"),
+                name="deployments_one_change_waits",
+            )
+        ]
+        ordering: ClassVar = ["-requested_at"]
+
+    @override
+    def __str__(self) -> str:
+        return f"{self.state} change of {self.deployment_id}"
 
 
 class ModelAlias(models.Model):

@@ -67,7 +67,7 @@ def see_day(*, by: Acting, project: str = "", since: datetime, until: datetime) 
     Numbers without rows, which pages show whenever they are opened: no event. Raises
     PermissionDenied as `search_requests`.
     """
-    named = (project,) if project else ()
+    named: tuple[str, ...] = (project,) if project else ()
     if not _sees_all(by):
         named = _own_projects(by, named)
     return day_between(named or None, since, until)
