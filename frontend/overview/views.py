@@ -21,7 +21,7 @@ from django.views.decorators.http import require_POST, require_safe
 from frontend.audit.events import changes_of
 from frontend.deployments.state import lines_of
 from frontend.overview.day import shown
-from frontend.overview.first_steps import COOKIE, PUT_AWAY, YEAR_S, first_steps
+from frontend.overview.first_steps import COOKIE, PUT_AWAY, YEAR_S
 from frontend.overview.needs import needs_of
 from frontend.overview.spend import spend_of
 from gateway.accounts.access import NoSuchProject
@@ -101,7 +101,6 @@ def overview(request: HttpRequest) -> HttpResponse:
         else [],
         "needs": needs_of(user, project, rows),
         "deployments": lines_of(rows),
-        "steps": first_steps(request, user),
         "egress_stopped": egress_stopped(),
     }
     return render(request, "frontend/overview/overview.html", context, status=status)

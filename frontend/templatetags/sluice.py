@@ -12,6 +12,7 @@ from frontend import navigation
 from frontend.badges import WORDS, Badge
 from frontend.component_files import SHARED, modules, style_sheets
 from frontend.drawings import drawing
+from frontend.overview.first_steps import first_steps as steps_of
 from frontend.policies.emphasis import emphasised
 from gateway.deployments.services.egress import egress_stopped
 
@@ -77,6 +78,32 @@ def rail(context: Context) -> dict[str, Any]:
         "request": request,
         "page": context.get("page", ""),
         "conversation": context.get("conversation"),
+        "csrf_token": context.get("csrf_token"),
+    }
+
+
+@register.inclusion_tag("firsts/firsts.html", takes_context=True)
+def first_steps(context: Context) -> dict[str, Any]:
+    """The first steps of the installation, for admins, while some are left."""
+    return _steps_left(context)
+
+
+@register.inclusion_tag("firsts/line.html", takes_context=True)
+def next_step(context: Context) -> dict[str, Any]:
+    """The next of the first steps in one line, where there is no room for all."""
+    shown = _steps_left(context)
+    steps = shown["steps"]
+    return shown | {
+        "next": next((step for step in steps if step.now), None),
+        "done": sum(step.done for step in steps),
+    }
+
+
+def _steps_left(context: Context) -> dict[str, Any]:
+    request = context["request"]
+    return {
+        "steps": steps_of(request, request.user) if request.user.is_authenticated else (),
+        "back": request.path,
         "csrf_token": context.get("csrf_token"),
     }
 

@@ -71,7 +71,7 @@ def new_chat(request: HttpRequest, slug: str | None = None) -> HttpResponse:
             request,
             context,
             title=_("No model may be used here yet"),
-            detail=_("An administrator grants this project its first deployment in sluice.yaml."),
+            detail=_("An administrator grants this project its first deployment."),
         )
     prompts = list_prompts(user, project)
     wanted = request.GET.get("prompt", "")
