@@ -1,7 +1,5 @@
 """Who may look at deployments: whoever has a role in the organisation. Admins change them."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import cast
 
 from django.core.exceptions import NON_FIELD_ERRORS, PermissionDenied, ValidationError
@@ -33,18 +31,31 @@ def who_changes(request: HttpRequest) -> User:
 Problems = dict[str, list[str]]
 
 
-@contextmanager
-def refusals_into(problems: Problems) -> Iterator[None]:
-    """Collect what a service refuses, by field; `NON_FIELD_ERRORS` for what is of none."""
-    try:
-        yield
-    except ValidationError as error:
-        if hasattr(error, "error_dict"):
+class RefusalsInto:
+    """Collects what a service refuses, by field; `NON_FIELD_ERRORS` for what is of none."""
+
+    def __init__(self, problems: Problems) -> None:
+        self._problems = problems
+
+    def __enter__(self) -> None:
+        """Nothing was refused yet."""
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: object
+    ) -> bool:
+        """True for a refusal; all else goes on."""
+        if isinstance(error, ValidationError) and hasattr(error, "error_dict"):
             for name, said in error.message_dict.items():
-                problems.setdefault(name, []).extend(said)
+                self._add(name, *said)
+        elif isinstance(error, ValidationError):
+            self._add(NON_FIELD_ERRORS, *error.messages)
+        elif isinstance(error, NotPublished):
+            self._add(NON_FIELD_ERRORS, *(each.as_text() for each in error.problems))
+        elif isinstance(error, Conflict):
+            self._add(NON_FIELD_ERRORS, str(error))
         else:
-            problems.setdefault(NON_FIELD_ERRORS, []).extend(error.messages)
-    except NotPublished as error:
-        problems.setdefault(NON_FIELD_ERRORS, []).extend(each.as_text() for each in error.problems)
-    except Conflict as error:
-        problems.setdefault(NON_FIELD_ERRORS, []).append(str(error))
+            return False
+        return True
+
+    def _add(self, name: str, *said: str) -> None:
+        self._problems.setdefault(name, []).extend(said)

@@ -13,7 +13,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 
 from frontend.badges import badge_for
-from frontend.deployments.access import Problems, refusals_into, who_changes, who_looks
+from frontend.deployments.access import Problems, RefusalsInto, who_changes, who_looks
 from frontend.deployments.state import clearance_sentence
 from gateway.accounts.models import User
 from gateway.deployments.models import Deployment, ModelAlias
@@ -47,7 +47,7 @@ def _page(request: HttpRequest, user: User, alias: ModelAlias | None) -> HttpRes
     name = alias.name if alias is not None else request.POST.get("name", "").strip()
     if request.method == "POST":
         user = who_changes(request)
-        with refusals_into(problems):
+        with RefusalsInto(problems):
             messages.success(request, _act(request, user, alias, name))
             return HttpResponseRedirect(reverse("deployments") + "#aliases")
     order = alias.target_names() if alias is not None else []

@@ -16,7 +16,7 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods
 
 from frontend.audit.rows import name_of, names_of
-from frontend.deployments.access import Problems, refusals_into, who_changes, who_looks
+from frontend.deployments.access import Problems, RefusalsInto, who_changes, who_looks
 from frontend.deployments.forms import EVERY_KIND, DeploymentForm, initial_of, spec_of_form
 from frontend.deployments.meaning import (
     facts_of,
@@ -78,7 +78,7 @@ def one(request: HttpRequest, name: str) -> HttpResponse:
     act = request.POST.get("act", "") if request.method == "POST" else ""
     if act in ACTS:
         problems: Problems = {}
-        with refusals_into(problems):
+        with RefusalsInto(problems):
             said = ACTS[act](request, user, row)
             messages.success(request, said)
             back = reverse("deployments") if act == "remove" else request.path
@@ -110,7 +110,7 @@ def _page(
         if form.is_valid():
             spec = spec_of_form(form.cleaned_data, minimums, before)
             if act == "save":
-                with refusals_into(problems):
+                with RefusalsInto(problems):
                     return _save(request, user, row, spec, form.cleaned_data)
     elif act == "test" and row is not None:
         tested = tested_words(try_deployment(by=user, deployment=row))

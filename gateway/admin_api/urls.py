@@ -3,8 +3,8 @@
 from django.urls import URLPattern, path
 from drf_spectacular.views import SpectacularJSONAPIView
 
+from gateway.admin_api import deployments, sheets
 from gateway.admin_api import people_views as people
-from gateway.admin_api import sheets
 from gateway.admin_api.money_views import Budgets, Limits, OneBudget, Prices
 from gateway.admin_api.policies.urls import urlpatterns as policies
 from gateway.admin_api.recipes import Recipes
@@ -26,6 +26,16 @@ urlpatterns: list[URLPattern] = [
             *(sheets.Cancel, sheets.Retry, sheets.Download),
         )
     ),
+    path("deployments", deployments.Deployments.as_view()),
+    path("deployments/<slug:name>", deployments.OneDeployment.as_view()),
+    path("deployments/<slug:name>/test", deployments.DeploymentTest.as_view()),
+    path("deployment-changes", deployments.Changes.as_view()),
+    path("deployment-changes/<uuid:key>/approve", deployments.ApproveChange.as_view()),
+    path("deployment-changes/<uuid:key>/reject", deployments.RejectChange.as_view()),
+    path("deployment-changes/<uuid:key>/withdraw", deployments.WithdrawChange.as_view()),
+    path("aliases", deployments.Aliases.as_view()),
+    path("aliases/<path:name>", deployments.OneAlias.as_view()),
+    path("projects/<slug:slug>/grants/<slug:deployment>", deployments.OneGrant.as_view()),
     path("projects/<slug:slug>/members", people.Members.as_view(), name="api-members"),
     path("projects/<slug:slug>/members/<str:email>", people.OneMember.as_view(), name="api-member"),
     path("projects/<slug:slug>/keys", people.Keys.as_view(), name="api-keys"),

@@ -53,6 +53,7 @@ def answer(stage: Stage, who: str, route: Route, fields: Fields) -> Any:
 ELSEWHERE = (
     *(f"projects/<slug:slug>/{name}" for name in ("sheets", "members", "keys", "invitations")),
     *("usage", "budgets", "limits", "prices"),
+    *("projects/<slug:slug>/grants", "deployment", "aliases"),
 )
 AREAS = sorted({route.pattern.split("/")[0] for route in ROUTES})
 

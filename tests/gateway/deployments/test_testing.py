@@ -60,8 +60,9 @@ def server() -> Iterator[Server]:
     found.stop()
 
 
-def made(url: str, credential: str = "", **spec: object) -> Deployment:
-    return create_deployment(by=SETUP, spec=local_spec(base_url=url, **spec), credential=credential)
+def made(url: str, credential: str = "", name: str = "llama", **spec: object) -> Deployment:
+    wanted = local_spec(name, base_url=url, **spec)
+    return create_deployment(by=SETUP, spec=wanted, credential=credential)
 
 
 def test_a_server_with_the_model_is_well_and_is_asked_for_nothing_else(server: Server) -> None:
