@@ -122,11 +122,11 @@ def _organisation_pages(user: User) -> tuple[Entry, ...]:
         everybodys = (*everybodys, APPROVALS)
     if user.is_staff:
         return (OVERVIEW, *everybodys, *ORGANISATION_PAGES)
-    if user.is_active and user.organisation_role == OrganisationRole.APPROVER:
-        return (*everybodys, DEPLOYMENTS)
+    approves = user.is_active and user.organisation_role == OrganisationRole.APPROVER
+    seen = (DEPLOYMENTS,) if approves else ()
     if projects_of(user, Role.AUDITOR).exists():
-        return (OVERVIEW, *everybodys, AUDIT)
-    return everybodys
+        return (OVERVIEW, *everybodys, *seen, AUDIT)
+    return (*everybodys, *seen)
 
 
 def _approves(user: User) -> bool:
