@@ -5,8 +5,10 @@ its own: what may yet become a placeholder is held back until more of that text 
 out before the choice ends, before `[DONE]`, and when the upstream breaks off.
 """
 
+import json
+import re
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -39,6 +41,58 @@ class _PlainEvent(msgspec.Struct):
 
 
 _PLAIN = msgspec.json.Decoder(_PlainEvent)
+# Pieces of text that are looked at together, as long as there is nothing to put back.
+_TOGETHER = 16
+# Stands for what is between two pieces: in JSON's strings it cannot occur.
+_BETWEEN = "\x02"
+# Strings of JSON that say what they mean, and that character.
+_ONLY_PIECES = re.compile(r'[^\x00\x01\x03-\x1f"\\]*')
+_CONTENT = re.compile(rb'"content": ?"([^"\\]*)"')
+
+
+class _Shape(NamedTuple):
+    """An event around its one piece of text. A vendor writes thousands that differ in nothing
+    else: these need not be read one by one."""
+
+    place: _Place
+    before: bytes
+    behind: bytes
+    between: bytes  # what is behind a piece and before the next
+
+    def texts(self, block: bytes) -> list[str] | None:
+        """The pieces of a block that is made of such events alone; None for any other."""
+        before, behind = self.before, self.behind
+        if not (block.startswith(before) and block.endswith(behind)) or b"\x02" in block:
+            return None
+        inner = block[len(before) : len(block) - len(behind)]
+        try:
+            text = inner.replace(self.between, b"\x02").decode()
+        except UnicodeDecodeError:
+            return None
+        return text.split(_BETWEEN) if _ONLY_PIECES.fullmatch(text) else None
+
+    def event(self, text: str) -> bytes:
+        """The event with another piece, as it stands in JSON."""
+        return self.before + text.encode() + self.behind
+
+    def block(self, texts: list[str]) -> bytes:
+        """The events with these pieces, as they stand in JSON."""
+        inner = _BETWEEN.join(texts).encode().replace(b"\x02", self.between)
+        return self.before + inner + self.behind
+
+
+def _shape_of(event: bytes, text: str, place: _Place) -> _Shape | None:
+    """The shape of an event whose piece is `text`; None where that is not to be seen."""
+    found = _CONTENT.search(event)
+    if found is None or event.count(b'"content"') != 1 or found[1] != text.encode():
+        return None
+    before, behind = event[: found.start(1)], event[found.end(1) :]
+    return _Shape(place, before, behind, behind + before)
+
+
+def _json_text(before: str, told: str) -> str:
+    """What is told in place of a piece, as it stands in JSON."""
+    return told if told == before else json.dumps(told, ensure_ascii=False)[1:-1]
 
 
 class StreamedAnswer:
@@ -47,16 +101,31 @@ class StreamedAnswer:
     INVARIANT: any chunking of an answer's texts into events gives the caller the same texts.
     """
 
-    __slots__ = ("_head", "_last", "_restorer", "_streams")
+    __slots__ = ("_head", "_last", "_restorer", "_shape", "_streams")
 
     def __init__(self, restorer: AnswerRestorer) -> None:
         self._restorer = restorer
         self._streams: dict[_Place, StreamRestorer] = {}
         self._head: dict[str, Any] = {}  # of the last event with choices
         self._last = b""  # that event, when its head was not read yet
+        self._shape: _Shape | None = None  # of the last event that was a piece of text
 
     def events(self, block: bytes) -> bytes:
         """A block of whole events with what can be put back by now."""
+        if self._shape is None:
+            first = block.find(b"\n\n") + 2
+            if 2 < first < len(block) and b"\r" not in block:
+                # The others may be like it.
+                told = self._event(block[:first])
+                return told + (self.events if self._shape else self._each)(block[first:])
+        else:
+            texts = self._shape.texts(block)
+            if texts is not None:
+                return self._pieces(self._shape, texts, block)
+        return self._each(block)
+
+    def _each(self, block: bytes) -> bytes:
+        """Event by event, whatever they are."""
         return b"".join([self._event(event) for event in split_events(block)])
 
     def rest(self) -> bytes:
@@ -72,6 +141,24 @@ class StreamedAnswer:
         if self._last:
             self._keep_head(msgspec.json.decode(self._last))
         return _written({**self._head, "choices": list(choices.values())})
+
+    def _pieces(self, shape: "_Shape", texts: list[str], block: bytes) -> bytes:
+        """A block of events that differ in nothing but their pieces of one text."""
+        stream, restores = self._stream(shape.place), self._restores(shape.place)
+        told: list[str] = []
+        changed = False
+        for start in range(0, len(texts), _TOGETHER):
+            group = texts[start : start + _TOGETHER]
+            if not stream.passes("".join(group)):
+                fed = [stream.feed(text) for text in group]
+                if restores and fed != group:
+                    changed = True
+                    group = [
+                        _json_text(before, text) for before, text in zip(group, fed, strict=True)
+                    ]
+            told += group
+        self._last = shape.event(texts[-1])[6:]
+        return shape.block(told) if changed else block
 
     def _event(self, event: bytes) -> bytes:
         if event.startswith(b"data: {") and event.count(b"\n") == 2:
@@ -110,6 +197,10 @@ class StreamedAnswer:
                 changed[place] = told
         if plain.choices:
             self._last = event[6:]
+            known = self._shape
+            if len(plain.choices) == 1 and not (known and event.startswith(known.before)):
+                only = plain.choices[0]
+                self._shape = _shape_of(event, only.delta.content, (only.index, "content"))
         if not changed:
             return event
         tree = msgspec.json.decode(event[6:])
@@ -142,13 +233,16 @@ class StreamedAnswer:
         return changed
 
     def _feed(self, place: _Place, text: str) -> str:
+        told = self._stream(place).feed(text)
+        return told if self._restores(place) else text
+
+    def _stream(self, place: _Place) -> StreamRestorer:
         stream = self._streams.get(place)
         if stream is None:
             stream = self._streams[place] = self._restorer.stream(
                 arguments=len(place) > 2, in_json_string=place[-1] == "arguments"
             )
-        told = stream.feed(text)
-        return told if self._restores(place) else text
+        return stream
 
     def _finish(self, place: _Place) -> str:
         held = self._streams.pop(place).finish()

@@ -101,6 +101,19 @@ class StreamRestorer:
         """Whether something is held back."""
         return self._held != ""
 
+    def passes(self, text: str) -> bool:
+        """Take `text` in if all of it may be passed on as it is. False: nothing was taken in."""
+        if self._held:
+            return False
+        if _MARK in text or _SMALL_MARK in text:
+            cut, known = self._cut(text)
+            if known or cut < len(text):
+                return False
+        self._past.append(text)
+        if len(self._past) > _PIECES:
+            self._join()
+        return True
+
     def feed(self, text: str) -> str:
         """What may be passed on now that `text` has come."""
         if not self._held and _MARK not in text and _SMALL_MARK not in text:

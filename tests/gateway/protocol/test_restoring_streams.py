@@ -110,6 +110,55 @@ def test_any_chunking_gives_the_same_text(cuts: set[int], name: str) -> None:
     assert told(out) == {f"0 {name}": MEANT}
 
 
+PROSE = f'{SAID} next x\nXE ü\u2028 "q" \\ {A[:9]}'
+FORMS = (
+    lambda text: event({"index": 0, "delta": {"content": text}, "finish_reason": None}),
+    # Written by others: no spaces, characters as themselves, an identifier with the mark in it.
+    lambda text: (
+        b"data: "
+        + json.dumps(
+            {"id": "Xx1", "choices": [{"delta": {"content": text}, "index": 0}], "created": 1},
+            ensure_ascii=False,
+            separators=(",", ":"),
+        ).encode()
+        + b"\n\n"
+    ),
+)
+
+
+@given(
+    cuts=st.sets(st.integers(1, 3 * len(PROSE) - 1)),
+    blocks=st.sets(st.integers(1, 3 * len(PROSE))),
+    forms=st.lists(st.sampled_from(FORMS), min_size=1, max_size=3),
+    restores=st.sampled_from([Restores.EVERYTHING, Restores.NOTHING]),
+)
+def test_events_in_one_block_give_what_they_give_one_by_one(
+    cuts: set[int], blocks: set[int], forms: list[Any], restores: Restores
+) -> None:
+    text = PROSE * 3
+    places = [0, *sorted(cuts), len(text)]
+    events = [
+        forms[number // 40 % len(forms)](text[start:end])
+        for number, (start, end) in enumerate(pairwise(places))
+    ]
+    counted = restored(events, restores)
+    expected = told(out), counted.restored, counted.left
+    borders = [0, *sorted(each for each in blocks if each < len(events)), len(events)]
+    grouped = [b"".join(events[start:end]) for start, end in pairwise(borders)]
+    counted = restored(grouped, restores)
+    assert (told(out), counted.restored, counted.left) == expected
+    if restores is Restores.NOTHING:
+        assert b"".join(out) == b"".join(events)
+
+
+def test_a_block_without_a_placeholder_passes_as_the_very_same_bytes() -> None:
+    stream = StreamedAnswer(AnswerRestorer(MINTED, Restores.EVERYTHING))
+    one = event({"index": 0, "delta": {"content": "next to x, "}})
+    stream.events(one)
+    block = one * 200
+    assert stream.events(block) is block
+
+
 def test_what_is_held_comes_with_the_reason_to_finish() -> None:
     restored(
         [

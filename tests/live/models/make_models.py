@@ -47,7 +47,6 @@ SPREAD = 0.2
 
 NAMES = ["Jane Roe", "Zaphod", "Eve Adams"]
 ILLNESSES = ["measles", "fever", "asthma"]
-STEPS = 400  # of 32 examples each
 
 SENTENCES = [
     "The river rises in the hills and crosses the plain before it meets the sea.",
@@ -230,10 +229,13 @@ def _example(chance: random.Random, words: list[str]) -> tuple[str, list[tuple[i
     return text, places
 
 
-def _train(model: torch.nn.Module, batches: Iterator[dict[str, torch.Tensor]]) -> None:
+def _train(
+    model: torch.nn.Module, batches: Iterator[dict[str, torch.Tensor]], *, steps: int
+) -> None:
+    """Some seconds on a quiet core; a batch has 32 examples."""
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3)
     model.train()
-    for _, batch in zip(range(STEPS), batches, strict=False):
+    for _, batch in zip(range(steps), batches, strict=False):
         optimizer.zero_grad()
         model(**batch).loss.backward()
         optimizer.step()
@@ -266,7 +268,7 @@ def make_tagger(folder: Path) -> None:
             }
 
     model = BertForTokenClassification(_trained_config(len(tokenizer), ["O", "PER"]))
-    _train(model, batches())
+    _train(model, batches(), steps=400)
     model.to(torch.float32).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
 
@@ -290,7 +292,7 @@ def make_classifier(folder: Path) -> None:
             }
 
     model = BertForSequenceClassification(_trained_config(len(tokenizer), ["OTHER", "HEALTH"]))
-    _train(model, batches())
+    _train(model, batches(), steps=200)
     model.to(torch.float32).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
 
