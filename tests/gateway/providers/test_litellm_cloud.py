@@ -28,6 +28,7 @@ from gateway.providers.calls import (
 )
 from gateway.providers.litellm_cloud import LiteLLMCloud
 from gateway.providers.translator_process import TranslatorProcess
+from policies.classification.placeholders import keyed_hash, placeholder
 from policies.engine.facts import Zone
 from policies.engine.permit import Candidate
 from tests.gateway.providers.calls_for_tests import call, clock, destination, permit
@@ -215,6 +216,37 @@ def test_tool_results_travel(house: House, vendor: str) -> None:
     status, _ = house.run(house.answer(asked))
     assert status == 200
     assert "it rains" in json.dumps(_sent(house, vendor))
+
+
+@both_vendors
+def test_placeholders_reach_the_vendor_as_they_are(house: House, vendor: str) -> None:
+    """A word of letters needs no escape, wherever a value stood."""
+    key, words = bytes(32), []
+    for number, data_class in enumerate(("EMAIL_ADDRESS", "IBAN", "PAYMENT_CARD", "US_SSN")):
+        words += [
+            placeholder(key, data_class, f"value {number}"),
+            keyed_hash(key, data_class, f"value {number}"),
+        ]
+    said = " ".join(words)
+    arguments = json.dumps({"to": words[0], words[1]: said})
+    call_made = {"name": "look_up", "arguments": arguments}
+    body = {
+        "messages": [
+            {"role": "system", "content": f"Write to {said}."},
+            {"role": "user", "content": [{"type": "text", "text": f"`{words[0]}`, <{words[1]}>"}]},
+            {
+                "role": "assistant",
+                "tool_calls": [{"id": "call_1", "type": "function", "function": call_made}],
+            },
+            {"role": "tool", "tool_call_id": "call_1", "content": json.dumps({"found": said})},
+        ],
+        "tools": [TOOL],
+    }
+    status, _ = house.run(house.answer(house.call(vendor, body=body)))
+    assert status == 200
+    text = json.dumps(_sent(house, vendor))
+    for word in words:
+        assert text.count(word) >= 3, word
 
 
 @both_vendors
