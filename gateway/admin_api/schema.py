@@ -27,7 +27,8 @@ class Schema(AutoSchema):
         """Unique, since no two routes differ in their parameters alone."""
         parts = [part.replace("-", "_") for part in self.path.split("/")[2:] if part]
         named = [
-            part.strip("{}") if part in {"{key}", "{name}", "{number}"} else part for part in parts
+            part.strip("{}") if part in {"{key}", "{name}", "{number}", "{id}"} else part
+            for part in parts
         ]
         words = [part for part in named if not part.startswith("{")]
         return "_".join([self.method.lower(), *words])

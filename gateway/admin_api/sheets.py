@@ -5,7 +5,8 @@ from typing import IO, Any
 
 from django.conf import settings
 from django.http import HttpResponseBase
-from rest_framework import serializers
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import extend_schema
 from rest_framework.parsers import BaseParser, JSONParser
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -15,6 +16,7 @@ from typing_extensions import override
 from gateway.accounts.access import NoSuchProject, get_project_for
 from gateway.accounts.models import APIKey, Project, User
 from gateway.accounts.roles import Role
+from gateway.admin_api import sheet_answers as answers
 from gateway.admin_api.views import person_of
 from gateway.batches.sheets import runs, services
 from gateway.batches.sheets.budgets import budgets_left
@@ -23,6 +25,7 @@ from gateway.batches.sheets.models import Sheet
 from gateway.batches.sheets.preview import preview
 from gateway.batches.sheets.shape import shape
 from gateway.batches.sheets.source import of_bytes, of_stored
+from gateway.batches.sheets.writing import MEDIA_TYPES
 from gateway.files.services import get_file, name_of, reading
 from gateway.protocol.errors import InvalidRequest, RequestTooLarge
 from gateway.snapshot.keys import principal_of_member
@@ -51,26 +54,6 @@ class RawParser(BaseParser):
         return {"table": content}
 
 
-class _Stored(serializers.Serializer[Any]):
-    """A table that was stored with `POST /v1/files`."""
-
-    file_id = serializers.CharField(max_length=40)
-    name = serializers.CharField(max_length=255, required=False)
-    declare = serializers.CharField(max_length=500, required=False, default="", allow_blank=True)
-    sheet = serializers.CharField(max_length=100, required=False, default="", allow_blank=True)
-
-
-class _Run(serializers.Serializer[Any]):
-    notify = serializers.BooleanField(required=False, default=False)
-
-
-class _Retry(serializers.Serializer[Any]):
-    codes = serializers.ListField(
-        child=serializers.CharField(max_length=60), required=False, default=list
-    )
-    model = serializers.CharField(max_length=200, required=False, default="", allow_blank=True)
-
-
 def told(user: User, sheet: Sheet) -> dict[str, Any]:
     """One sheet as `user` reads it: with what is left of their budgets."""
     return shape(sheet) | {"budgets": [each.as_data() for each in budgets_left(user, sheet)]}
@@ -78,9 +61,6 @@ def told(user: User, sheet: Sheet) -> dict[str, Any]:
 
 class SheetsView(APIView):
     """What all addresses share: the person, who must use the project, and one of its sheets."""
-
-    # Not in the OpenAPI schema yet: what they answer is described in docs/interfaces.md.
-    schema = None
 
     def project(self, request: Request, slug: str) -> tuple[User, Project]:
         """Raises NoSuchProject, PermissionDenied."""
@@ -100,6 +80,7 @@ class Sheets(SheetsView):
 
     parser_classes = (JSONParser, RawParser)
 
+    @extend_schema(parameters=answers.PAGING, responses=answers.SheetsAnswer)
     def get(self, request: Request, slug: str) -> Response:
         """Newest first: `limit`, `after`."""
         _, project = self.project(request, slug)
@@ -115,6 +96,14 @@ class Sheets(SheetsView):
             }
         )
 
+    @extend_schema(
+        parameters=answers.UPLOADING,
+        request={
+            "application/json": answers.StoredBody,
+            "application/octet-stream": OpenApiTypes.BINARY,
+        },
+        responses={201: answers.SheetAnswer},
+    )
     def post(self, request: Request, slug: str) -> Response:
         """The body is the table (`name`, `declare` and `sheet` in the query), or JSON that names
         a `file_id`."""
@@ -131,7 +120,7 @@ class Sheets(SheetsView):
                 sheet=query.get("sheet", ""),
             )
         else:
-            asked = _Stored(data=request.data)
+            asked = answers.StoredBody(data=request.data)
             asked.is_valid(raise_exception=True)
             made = _from_stored(user, project, asked.validated_data)
         return Response(told(user, made), status=201)
@@ -148,10 +137,12 @@ def _from_stored(user: User, project: Project, given: Mapping[str, Any]) -> Shee
 class OneSheet(SheetsView):
     """`GET` one sheet with its counts, `DELETE` it with its files."""
 
+    @extend_schema(responses=answers.SheetAnswer)
     def get(self, request: Request, slug: str, pk: str) -> Response:
         """Its state, counts, estimate and failures by reason."""
         return Response(told(*self.sheet(request, slug, pk)))
 
+    @extend_schema(responses={204: None})
     def delete(self, request: Request, slug: str, pk: str) -> Response:
         """Not while it runs."""
         services.delete_sheet(*self.sheet(request, slug, pk))
@@ -161,6 +152,7 @@ class OneSheet(SheetsView):
 class Setup(SheetsView):
     """`PUT`: what is to be done with each row."""
 
+    @extend_schema(request=answers.SetupBody, responses=answers.SheetAnswer)
     def put(self, request: Request, slug: str, pk: str) -> Response:
         """Model, template, system prompt, examples, schema or labels."""
         user, sheet = self.sheet(request, slug, pk)
@@ -171,6 +163,7 @@ class Setup(SheetsView):
 class Preview(SheetsView):
     """`GET`: some rows as they would be sent."""
 
+    @extend_schema(parameters=answers.PREVIEWING, responses=answers.RowsAnswer)
     def get(self, request: Request, slug: str, pk: str) -> Response:
         """`count` rows behind the row `after`, every destination among them."""
         _, sheet = self.sheet(request, slug, pk)
@@ -182,6 +175,7 @@ class Preview(SheetsView):
 class Estimate(SheetsView):
     """`POST`: decide about all rows without sending any."""
 
+    @extend_schema(request=None, responses={202: answers.SheetAnswer})
     def post(self, request: Request, slug: str, pk: str) -> Response:
         """A worker does it; `estimated` of the sheet says how far it is."""
         user, sheet = self.sheet(request, slug, pk)
@@ -191,10 +185,11 @@ class Estimate(SheetsView):
 class Run(SheetsView):
     """`POST`: send the rows that are left."""
 
+    @extend_schema(request=answers.RunBody, responses=answers.SheetAnswer)
     def post(self, request: Request, slug: str, pk: str) -> Response:
         """After an estimate, and after a pause."""
         user, sheet = self.sheet(request, slug, pk)
-        asked = _Run(data=request.data)
+        asked = answers.RunBody(data=request.data)
         asked.is_valid(raise_exception=True)
         return Response(told(user, runs.run(user, sheet, notify=asked.validated_data["notify"])))
 
@@ -202,6 +197,7 @@ class Run(SheetsView):
 class Pause(SheetsView):
     """`POST`: take no more rows for now."""
 
+    @extend_schema(request=None, responses=answers.SheetAnswer)
     def post(self, request: Request, slug: str, pk: str) -> Response:
         """Rows under way are finished."""
         user, sheet = self.sheet(request, slug, pk)
@@ -211,6 +207,7 @@ class Pause(SheetsView):
 class Cancel(SheetsView):
     """`POST`: end it."""
 
+    @extend_schema(request=None, responses=answers.SheetAnswer)
     def post(self, request: Request, slug: str, pk: str) -> Response:
         """Rows that are finished stay."""
         user, sheet = self.sheet(request, slug, pk)
@@ -220,10 +217,11 @@ class Cancel(SheetsView):
 class Retry(SheetsView):
     """`POST`: send rows again that failed."""
 
+    @extend_schema(request=answers.RetryBody, responses=answers.SheetAnswer)
     def post(self, request: Request, slug: str, pk: str) -> Response:
         """Those with one of `codes`, or all; `model` for another alias."""
         user, sheet = self.sheet(request, slug, pk)
-        asked = _Retry(data=request.data)
+        asked = answers.RetryBody(data=request.data)
         asked.is_valid(raise_exception=True)
         given = asked.validated_data
         return Response(
@@ -234,6 +232,10 @@ class Retry(SheetsView):
 class Download(SheetsView):
     """`GET`: the table with its answers."""
 
+    @extend_schema(
+        parameters=answers.DOWNLOADING,
+        responses={(200, media_type): OpenApiTypes.BINARY for media_type in MEDIA_TYPES.values()},
+    )
     def get(self, request: Request, slug: str, pk: str) -> HttpResponseBase:
         """`as`: csv, xlsx or jsonl."""
         user, sheet = self.sheet(request, slug, pk)

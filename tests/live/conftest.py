@@ -1,6 +1,7 @@
 """The live tier: real vLLM servers behind a real Sluice, asked through the real SDK.
 
-Two replicas of a chat model, and three embedding models, start side by side once per session.
+Two replicas of a chat model start side by side once per session, and three embedding models when
+the first test wants them.
 Their weights are random: what they say means nothing, that it arrives unchanged does.
 """
 
@@ -62,7 +63,8 @@ def sluice_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sluice]:
 
 @pytest.fixture(scope="session")
 def model_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, ModelServer]]:
-    """Every vLLM, started together. Ended for sure, also when one of them fails to start."""
+    """Every vLLM; the replicas are started, side by side. Ended for sure, also when one of them
+    fails to start."""
     require(installed(), "vLLM (.ci/install-live)")
     folder: Path = tmp_path_factory.mktemp("vllm")
     with ExitStack() as running:
@@ -72,10 +74,22 @@ def model_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str
             server = ModelServer(name=name, model=model, port=free_port(), folder=folder)
             running.callback(server.kill)
             servers[name] = server
-        until = monotonic() + START_S
-        for server in servers.values():
-            server.wait_ready(until=until)
+        _start([servers[name] for name in REPLICAS])
         yield servers
+
+
+@pytest.fixture(scope="session")
+def embedding_servers(model_servers: dict[str, ModelServer]) -> None:
+    """The embedding models' servers are started, too."""
+    _start([model_servers[name] for name in EMBEDDING_MODELS])
+
+
+def _start(servers: list[ModelServer]) -> None:
+    until = monotonic() + START_S
+    for server in servers:
+        server.start()
+    for server in servers:
+        server.wait_ready(until=until)
 
 
 @pytest.fixture(scope="session")

@@ -57,9 +57,12 @@ class ModelServer:
             "VLLM_CPU_OMP_THREADS_BIND": "nobind",
             "OMP_NUM_THREADS": "1",
         }
-        self._start()
+        self._process: subprocess.Popen[bytes] | None = None
 
-    def _start(self) -> None:
+    def start(self) -> None:
+        """Start it unless it runs. It serves once `wait_ready` returns."""
+        if self._process is not None and self._process.poll() is None:
+            return
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 self._command,
@@ -82,15 +85,15 @@ class ModelServer:
             with contextlib.suppress(OSError):
                 if _get(f"{self.url}/health") is not None:
                     return
+            assert self._process is not None
             assert self._process.poll() is None, self._tail()
             assert monotonic() < until, f"{self.name} is not ready: {self._tail()}"
             Event().wait(0.2)
 
     def revive(self) -> None:
         """Start it anew if it was killed, at the same address. Returns once it serves."""
-        if self._process.poll() is not None:
-            self._start()
-            self.wait_ready(until=monotonic() + START_S)
+        self.start()
+        self.wait_ready(until=monotonic() + START_S)
 
     def metric(self, name: str) -> float:
         """A counter or gauge of vLLM's, summed over its series. 0 once the server is dead."""
@@ -103,6 +106,8 @@ class ModelServer:
 
     def kill(self) -> None:
         """End it at once, its workers too. May be called again."""
+        if self._process is None:
+            return
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait(30)

@@ -7,7 +7,7 @@ import pytest
 
 from tests.live.conftest import EMBEDDING_MODELS
 
-pytestmark = pytest.mark.live
+pytestmark = [pytest.mark.live, pytest.mark.usefixtures("embedding_servers")]
 
 TEXTS = ["The river meets the sea.", "def area(width): return width", "The river meets the sea."]
 
