@@ -8,6 +8,7 @@ from playwright.sync_api import Browser, ViewportSize, expect, sync_playwright
 
 from tests.browser.screens import CLEAN_TEXT, IBAN_TEXT, Screens
 from tests.browser.scribe import SCRIBE, Scribe
+from tests.browser.tables import Tables, feedback
 from tests.browser.tour_policies import policies
 from tests.support.sluice import ROOT, Sluice
 
@@ -72,7 +73,7 @@ def desk(browser: Browser, sluice: Sluice, scheme: str) -> None:
     screens.page.keyboard.press("Escape")
     screens.page.get_by_role("button", name="This conversation").click()
     picture(screens, f"chat-options-{scheme}")
-    for show in (written, library, people):
+    for show in (written, library, batches, people):
         show(screens, scheme)
     policies(screens, scheme, picture)
     context.close()
@@ -140,6 +141,21 @@ def people(screens: Screens, scheme: str) -> None:
     picture(screens, f"key-shown-once-{scheme}")
 
 
+def batches(screens: Screens, scheme: str) -> None:
+    """A table on its way: where its rows would go, and what came back."""
+    tables = Tables(screens.page)
+    tables.upload(feedback(915))
+    tables.ask()
+    expect(tables.preview.locator("[data-badge]").first).to_be_visible()
+    picture(screens, f"batch-estimate-{scheme}")
+    tables.run(915)
+    tables.ended("Completed")
+    expect(screens.page.get_by_role("region", name="Answers")).to_be_visible()
+    picture(screens, f"batch-answers-{scheme}")
+    screens.page.goto("/p/demo/batches/")
+    picture(screens, f"batches-{scheme}")
+
+
 def phone(browser: Browser, sluice: Sluice) -> None:
     """A talk and the drawer on a phone."""
     context = browser.new_context(
@@ -167,7 +183,7 @@ def main() -> None:
     """Start a Sluice of its own, take every picture, stop it."""
     PICTURES.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
-        sluice = Sluice(Path(folder) / "var")
+        sluice = Sluice(Path(folder) / "var", worker=True)
         sluice.var.mkdir()
         try:
             sluice.start()
