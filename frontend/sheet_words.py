@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from decimal import ROUND_UP, Decimal
+from decimal import Decimal
 from typing import Any, Final
 
 from django.utils.formats import number_format
@@ -11,11 +11,11 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from frontend.badges import Badge, badge_for
+from frontend.money.amounts import dollars, money
 from frontend.words import category_word, class_word
 from gateway.batches.sheets.answered import Answer
 from gateway.batches.sheets.budgets import BudgetLeft
 from gateway.inference.limits import AtEnd
-from gateway.inference.prices import usd
 
 STATUSES: Final[dict[str, Promise]] = {
     "draft": _("Nothing has been sent yet"),
@@ -96,17 +96,6 @@ def number(amount: int) -> str:
     return number_format(amount, use_l10n=True, force_grouping=True)
 
 
-def dollars(amount: str | Decimal | None) -> str:
-    """`0.000170000` as people read it: cents, or two digits that count where it is less than that.
-    Rounded up: who reads it may have to pay it."""
-    if amount is None:
-        return ""
-    exact = Decimal(amount)
-    places = 2 if exact >= 1 or not exact else max(2, 1 - exact.adjusted())
-    shown = exact.quantize(Decimal(1).scaleb(-places), ROUND_UP)
-    return f"{number_format(shown, use_l10n=True, force_grouping=True)} USD"
-
-
 def span(time: Mapping[str, int] | None) -> str:
     """How long it may take, in the unit that fits; empty where nobody knows."""
     if time is None:
@@ -149,7 +138,7 @@ def used(usage: Mapping[str, Any]) -> list[dict[str, Any]]:
         {"word": _("Tokens out"), "figure": number(usage["completion_tokens"])},
         {
             "word": _("Cost"),
-            "figure": dollars(usage["cost_usd"]),
+            "figure": dollars(Decimal(usage["cost_usd"])),
             "note": note if usage["unpriced"] else "",
         },
     ]
@@ -160,7 +149,7 @@ def budget_words(left: BudgetLeft) -> dict[str, Any]:
     of = str(_PERIODS[left.period]) % {"name": left.name}
     return {
         "name": of,
-        "left": dollars(left.left_usd),
+        "left": "" if left.left_usd is None else dollars(left.left_usd),
         "short": left.enough is False,
         "follows": _FOLLOWS[left.at_end if left.hard else None],
     }
@@ -170,8 +159,8 @@ def cost_range(cost: Mapping[str, str] | None) -> str:
     """From the least to the most; empty where nobody knows."""
     if cost is None:
         return ""
-    least, most = dollars(cost["least"]), dollars(cost["most"])
-    return most if least == most else f"{least.removesuffix(' USD')} – {most}"  # noqa: RUF001
+    least, most = (dollars(Decimal(cost[name])) for name in ("least", "most"))
+    return most if least == most else f"{least} – {most}"  # noqa: RUF001
 
 
 def steps(status: str) -> list[dict[str, Any]]:
@@ -212,7 +201,7 @@ def previewed(row: Mapping[str, Any]) -> dict[str, Any]:
         else Badge.BLOCKED.value,
         "deployment": where["deployment"] if where else "",
         "held": row["held"],
-        "cost": dollars(row["cost_usd_most"]),
+        "cost": "" if row["cost_usd_most"] is None else dollars(Decimal(row["cost_usd_most"])),
         "rules": row["rules"],
         "messages": [
             {"role": part["role"], "pieces": _pieces(part["text"], part["marks"])}
@@ -243,14 +232,13 @@ def answer_words(answer: Answer) -> dict[str, Any]:
         badge = Badge.BLOCKED.value
     elif answer.zone:
         badge = badge_for(answer.zone, masked=answer.masked).value
-    cost = None if answer.cost_nano is None else usd(answer.cost_nano)
     return {
         "number": answer.row,
         "badge": badge,
         "model": answer.model or answer.deployment,
         "cells": ["" if cell is None else cell for cell in answer.cells],
         "failed": FAILURES.get(answer.code, answer.code) if answer.failed else "",
-        "cost": dollars(cost),
+        "cost": money(answer.cost_nano),
     }
 
 

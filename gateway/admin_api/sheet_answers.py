@@ -5,13 +5,21 @@ from typing import Any
 
 from drf_spectacular.utils import OpenApiParameter
 from rest_framework import serializers as s
+from typing_extensions import override
 
 from gateway.batches.sheets.models import SheetStatus
 from gateway.batches.sheets.setup import Kind
 from gateway.batches.sheets.writing import Format
 from gateway.inference.limits import AtEnd, Period, Scope
 
-Fields = s.Serializer[Any]
+
+class Fields(s.Serializer[Any]):
+    """A field whose name Python or the framework has taken has an underscore behind it here."""
+
+    @override
+    def get_fields(self) -> dict[str, s.Field[Any, Any, Any, Any]]:
+        """With their names on the wire."""
+        return {name.rstrip("_"): field for name, field in super().get_fields().items()}
 
 
 class Texts(s.ListField):
@@ -161,7 +169,7 @@ class EstimateAnswer(Fields):
     to_send = s.IntegerField()
     destinations = DestinationEstimate(many=True)
     held = HeldEstimate(many=True)
-    label = LabelAnswer()
+    label_ = LabelAnswer()
     rows_with = s.DictField(child=s.IntegerField(), help_text="Rows by data class.")
     tokens = TokensAnswer()
     cost_usd = RangeAnswer(allow_null=True)
@@ -213,7 +221,7 @@ class ListedSheet(Fields):
     failures = s.DictField(child=s.IntegerField(), help_text="Rows by the code of their failure.")
     estimate = EstimateAnswer(allow_null=True)
     estimated = s.IntegerField(help_text="Rows that the estimate has decided about so far.")
-    label = LabelAnswer()
+    label_ = LabelAnswer()
     usage = UsedAnswer()
     runs = s.IntegerField()
     batch_id = s.CharField(allow_null=True)
@@ -230,32 +238,26 @@ class SheetsAnswer(Fields):
     """A page of spreadsheets, the newest first."""
 
     object = s.CharField()
-    data = ListedSheet(many=True)
+    data_ = ListedSheet(many=True)
     has_more = s.BooleanField()
 
 
 class FindingAnswer(Fields):
     """What was found where; never the text."""
 
+    class_ = s.CharField()
     category = s.CharField()
     place = s.CharField(help_text="JSON Pointer into the request.")
     start = s.IntegerField()
     end = s.IntegerField()
 
-    def get_fields(self) -> dict[str, s.Field[Any, Any, Any, Any]]:
-        """`class` is no name in Python."""
-        return {"class": s.CharField(), **super().get_fields()}
-
 
 class MarkAnswer(Fields):
     """What stands out in a text."""
 
+    class_ = s.CharField()
     start = s.IntegerField()
     end = s.IntegerField()
-
-    def get_fields(self) -> dict[str, s.Field[Any, Any, Any, Any]]:
-        """`class` is no name in Python."""
-        return {"class": s.CharField(), **super().get_fields()}
 
 
 class MessageAnswer(Fields):
@@ -274,7 +276,7 @@ class RowAnswer(Fields):
     held = HeldAnswer(allow_null=True)
     tokens = s.IntegerField()
     cost_usd_most = s.CharField(allow_null=True)
-    label = LabelAnswer(allow_null=True)
+    label_ = LabelAnswer(allow_null=True)
     rules = Texts()
     findings = FindingAnswer(many=True)
     prompt = MessageAnswer(many=True)
@@ -284,7 +286,7 @@ class RowsAnswer(Fields):
     """Some rows as they would be sent."""
 
     object = s.CharField()
-    data = RowAnswer(many=True)
+    data_ = RowAnswer(many=True)
 
 
 PAGING = [OpenApiParameter("limit", int), OpenApiParameter("after", str)]

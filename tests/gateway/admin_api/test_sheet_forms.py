@@ -47,7 +47,10 @@ def test_every_answer_has_the_promised_form(world: World) -> None:
     pk = uploaded(client).json()["id"]
     promises = Promises(client)
     assert promises.ask("GET", "/{id}", pk)["estimate"] is None
-    setup = {**SETUP_BODY, "schema": {"type": "object", "properties": {"a": {"type": "string"}}}}
+    setup: dict[str, Any] = {
+        **SETUP_BODY,
+        "schema": {"type": "object", "properties": {"a": {"type": "string"}}},
+    }
     setup |= {"examples": {"rows": [1], "answer": "id"}, "max_tokens": 5}
     assert promises.ask("PUT", "/{id}/setup", pk, setup)["answer_columns"] == ["a"]
     assert len(promises.ask("GET", "/{id}/preview", pk)["data"]) == 1
