@@ -3,6 +3,7 @@
 import heapq
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC
 from itertools import chain as concatenated
 from operator import itemgetter
 from typing import Any, Final
@@ -11,8 +12,10 @@ import msgspec
 
 from gateway.audit.columns import (
     DECISION_COLUMNS,
+    JSON,
     NO_OUTCOME,
     OUTCOME_COLUMNS,
+    TIMES,
     decision_values,
     missing_decision,
     moment,
@@ -21,7 +24,7 @@ from gateway.audit.columns import (
 )
 from gateway.audit.continuity import PRUNED, Cut, note_cut
 from gateway.audit.models import AuditEvent, OutcomeState, RequestRecord, Writer
-from gateway.audit.pages import in_pages
+from gateway.audit.pages import in_pages, in_plain_pages
 from gateway.audit.records import DecisionRecord, OutcomeRecord
 from gateway.audit.services import EventBody
 
@@ -33,10 +36,17 @@ _OUTCOME_CHAIN: Final = (
     "outcome_hash",
     "outcome_record",
 )
+_REQUEST: Final = (*_CHAIN, *DECISION_COLUMNS, *_OUTCOME_CHAIN, *OUTCOME_COLUMNS)
+_TIME_PLACES: Final = [place for place, name in enumerate(_REQUEST) if name in TIMES]
+_JSON_PLACES: Final = [place for place, name in enumerate(_REQUEST) if name in JSON]
+_DECISION: Final = len(_CHAIN)
+_OUTCOME: Final = _DECISION + len(DECISION_COLUMNS)
+_ENDED: Final = _OUTCOME + len(_OUTCOME_CHAIN)
 _AT: Final = DECISION_COLUMNS.index("at")
 _EVENT: Final = ("at", "actor", "type", "project", "object_type", "object_id", "details")
 _decode_decision = msgspec.json.Decoder(DecisionRecord).decode
 _decode_outcome = msgspec.json.Decoder(OutcomeRecord).decode
+_decode_tree = msgspec.json.decode
 _decode_event = msgspec.json.Decoder(EventBody).decode
 
 
@@ -62,10 +72,14 @@ def requests(row: Writer) -> Iterator[Link]:
     Rows come by their first record; outcomes wait on a heap for their turn, so what is held in
     memory is what was in flight.
     """
-    names = (*_CHAIN, *DECISION_COLUMNS, *_OUTCOME_CHAIN, *OUTCOME_COLUMNS)
     rows = RequestRecord.objects.filter(writer_id=row.pk, seq__lte=row.last_seq)
     waiting: list[Link] = []
-    for values in in_pages(rows.values_list(*names), by="seq", key=itemgetter(1)):
+    for plain in in_plain_pages(rows.values_list(*_REQUEST), by="seq", key=itemgetter(1)):
+        values = list(plain)
+        for place in _TIME_PLACES:
+            values[place] = _time(values[place])
+        for place in _JSON_PLACES:
+            values[place] = _tree(values[place])
         links = list(_links(values, last_seq=row.last_seq))
         while waiting and waiting[0].seq < values[1]:
             yield heapq.heappop(waiting)
@@ -76,11 +90,23 @@ def requests(row: Writer) -> Iterator[Link]:
     yield from (heapq.heappop(waiting) for _ in range(len(waiting)))
 
 
-def _links(values: tuple[Any, ...], *, last_seq: int) -> Iterator[Link]:
+def _time(value: Any) -> Any:
+    """SQLite knows no zones: what it keeps is UTC."""
+    return value.replace(tzinfo=UTC) if value is not None and value.tzinfo is None else value
+
+
+def _tree(value: Any) -> Any:
+    """What a column of JSON holds; as it is where it is none."""
+    try:
+        return _decode_tree(value)
+    except (msgspec.MsgspecError, TypeError):
+        return value
+
+
+def _links(values: list[Any], *, last_seq: int) -> Iterator[Link]:
     """The one or two records of a row, each with what is wrong with the columns."""
-    head, values = values[: len(_CHAIN)], values[len(_CHAIN) :]
-    decision_columns, values = values[: len(DECISION_COLUMNS)], values[len(DECISION_COLUMNS) :]
-    tail, outcome_columns = values[: len(_OUTCOME_CHAIN)], values[len(_OUTCOME_CHAIN) :]
+    head, decision_columns = values[:_DECISION], tuple(values[_DECISION:_OUTCOME])
+    tail, outcome_columns = values[_OUTCOME:_ENDED], tuple(values[_ENDED:])
     id_, seq, prev, hash_, record = head
     state, outcome_seq, outcome_prev, outcome_hash, outcome_record = tail
     where = f"request record %d (decision {id_})"

@@ -7,6 +7,7 @@ ends early fails the next transaction on PostgreSQL), and memory stays flat.
 from collections.abc import Callable, Iterator
 from typing import Any, Final, TypeVar
 
+from django.db import connection
 from django.db.models import QuerySet
 
 ROWS: Final = 2000
@@ -24,3 +25,24 @@ def in_pages(
         if len(page) < rows_per_page:
             return
         last = key(page[-1])
+
+
+def in_plain_pages(
+    rows: QuerySet[Any, tuple[Any, ...]],
+    *,
+    by: str,
+    key: Callable[[tuple[Any, ...]], int],
+    rows_per_page: int = ROWS,
+) -> Iterator[tuple[Any, ...]]:
+    """As `in_pages`, with the values as the database's driver gives them: JSON as text, and in
+    SQLite times without their zone. Django's conversions were a third of what a walk cost."""
+    last = -1
+    while True:
+        page = rows.filter(**{f"{by}__gt": last}).order_by(by)[:rows_per_page]
+        with connection.cursor() as cursor:
+            cursor.execute(*page.query.sql_with_params())
+            found = cursor.fetchall()
+        yield from found
+        if len(found) < rows_per_page:
+            return
+        last = key(found[-1])
