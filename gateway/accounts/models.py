@@ -56,8 +56,8 @@ class Organisation(models.Model):
     egress_stopped = models.BooleanField(default=False)
     second_person_for_widening = models.BooleanField(default=False)
     # Whether every publication of such a policy takes a second person, widening or not.
-    second_person_for_organisation_policy = models.BooleanField(default=False)
-    second_person_for_project_policies = models.BooleanField(default=False)
+    second_person_for_organisation_policy = models.BooleanField(default=False, db_default=False)
+    second_person_for_project_policies = models.BooleanField(default=False, db_default=False)
     # The organisation roles whose people need a second factor; `none`: people without one.
     second_factor_for = models.JSONField(default=list, blank=True)
     # What claims of the identity provider give; see gateway.accounts.login.claims.
@@ -159,7 +159,7 @@ class Project(models.Model):
     )
     floor_categories = models.JSONField(default=list, blank=True)
     # Sealed; see gateway.accounts.masking_secrets. Empty: the project cannot mask.
-    masking_secret = models.TextField(blank=True, default="")
+    masking_secret = models.TextField(blank=True, default="", db_default="")
     created_at = models.DateTimeField(default=timezone.now)
     members = models.ManyToManyField(User, through="Membership", related_name="projects")
 
@@ -273,7 +273,12 @@ class APIKey(models.Model):
     )
     floor_categories = models.JSONField(default=list, blank=True)
     requests_per_minute = models.PositiveIntegerField(null=True, blank=True)
-    restores = models.CharField(max_length=10, choices=RESTORES, default=Restores.EVERYTHING.value)
+    restores = models.CharField(
+        max_length=10,
+        choices=RESTORES,
+        default=Restores.EVERYTHING.value,
+        db_default=Restores.EVERYTHING.value,
+    )
     created_at = models.DateTimeField(default=timezone.now)
     expires_at = models.DateTimeField(null=True, blank=True)
     revoked_at = models.DateTimeField(null=True, blank=True)

@@ -63,7 +63,7 @@ class PolicyRevision(models.Model):
     hash = models.CharField(max_length=64)
     author = models.CharField(max_length=200)  # "user:<uuid>" or "system:<part>"
     # Who else agreed, where the organisation asks for it.
-    approved_by = models.CharField(max_length=200, blank=True, default="")
+    approved_by = models.CharField(max_length=200, blank=True, default="", db_default="")
     reason = models.CharField(max_length=500, blank=True, default="")
     created_at = models.DateTimeField(default=timezone.now)
     published_at = models.DateTimeField(default=timezone.now)

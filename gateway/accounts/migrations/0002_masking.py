@@ -24,13 +24,14 @@ class Migration(migrations.Migration):
             field=models.CharField(
                 choices=[("everything", "everything"), ("text", "text"), ("nothing", "nothing")],
                 default="everything",
+                db_default="everything",
                 max_length=10,
             ),
         ),
         migrations.AddField(
             model_name="project",
             name="masking_secret",
-            field=models.TextField(blank=True, default=""),
+            field=models.TextField(blank=True, db_default="", default=""),
         ),
         migrations.RunPython(give_secrets, migrations.RunPython.noop),
     ]
