@@ -23,6 +23,7 @@ app.conf.broker_transport_options = {"max_retries": 0, "socket_connect_timeout":
 # turn.
 app.conf.task_queues = [Queue("default"), Queue("batches")]
 app.conf.task_routes = {"batches.*": {"queue": "batches"}, "sheets.*": {"queue": "batches"}}
+app.conf.beat_scheduler = "gateway.beat:Scheduler"
 app.conf.beat_schedule = {
     "seal-the-audit": {"task": "audit.seal", "schedule": 60.0},
     "stream-the-audit": {"task": "audit.stream", "schedule": 10.0},

@@ -24,6 +24,7 @@ from gateway.providers.calls import Provider
 from gateway.providers.litellm_cloud import LiteLLMCloud
 from gateway.providers.openai_compatible import OpenAICompatible
 from gateway.providers.translator_process import TranslatorProcess
+from gateway.snapshot.build import Builder
 from gateway.snapshot.source import PolledSnapshot
 from gateway.telemetry.exposition import serve
 from gateway.telemetry.tally import Tally
@@ -55,21 +56,24 @@ class Runtime:
     async def start(self) -> None:
         """Load the first snapshot, begin the journal, open pools. Raises when one is impossible:
         a process that cannot decide does not start."""
-        self._snapshots = PolledSnapshot()
+        clock = SteadyClock(seen=await in_database_thread(latest_time_seen))
+        self._snapshots = PolledSnapshot(builder=Builder(now=clock.now))
         await asyncio.to_thread(self._snapshots.start)
         self._journal = FileJournal(settings.JOURNAL_DIR, role=self._role)
         await in_database_thread(
             register_writer, self._journal.writer, directory=settings.JOURNAL_DIR
         )
         self._leases = LeaseGate(
-            settings.REDIS_URL, holder=self._journal.writer.id, ledger=DatabaseLedger()
+            settings.REDIS_URL,
+            holder=self._journal.writer.id,
+            ledger=DatabaseLedger(),
+            wall=lambda: clock.now().timestamp(),
         )
         await self._leases.start()
         if settings.AUDIT_STRICT:
             self._commits = StrictCommits(self._journal.writer.id)
         self._telemetry = Telemetry(tally, egress_stopped=self._egress_stopped)
         self._contents = ContentKeeper(lost=self._telemetry.lost_content)
-        clock = SteadyClock(seen=await in_database_thread(latest_time_seen))
         # A short private path: unix socket names are limited to about 100 characters.
         self._sockets = tempfile.TemporaryDirectory(prefix="sluice-")
         self._providers = {

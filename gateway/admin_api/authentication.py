@@ -4,7 +4,6 @@ A key acts here as the person it belongs to, in its own project alone, and only 
 `admin`: a key that a chat client holds does not read the configuration.
 """
 
-from django.utils import timezone
 from rest_framework import exceptions
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.request import Request
@@ -13,6 +12,7 @@ from typing_extensions import override
 from gateway.accounts.models import APIKey, User
 from gateway.accounts.services import digest_of
 from gateway.accounts.services.keys import ADMIN_SCOPE
+from gateway.audit.services import now_or_latest_seen
 from gateway.snapshot.keys import live_key
 
 
@@ -26,7 +26,7 @@ class APIKeyAuthentication(BaseAuthentication):
         scheme, _, presented = request.headers.get("authorization", "").partition(" ")
         if scheme.lower() != "bearer":
             return None
-        found = live_key(digest_of(presented.strip()), timezone.now())
+        found = live_key(digest_of(presented.strip()), now_or_latest_seen())
         if found is None:
             raise exceptions.AuthenticationFailed("This API key is unknown, expired or revoked.")
         key, _ = found

@@ -142,6 +142,13 @@ def register_writer(writer: WriterIdentity, *, directory: Path) -> None:
     )
 
 
+def now_or_latest_seen() -> datetime:
+    """Now, or where the audit stands if the clock was set back behind it: what had expired stays
+    expired. Two queries; for what asks seldom."""
+    now, seen = timezone.now(), latest_time_seen()
+    return now if seen is None else max(now, seen)
+
+
 def latest_time_seen() -> datetime | None:
     """The latest time that any record of requests or changes carries; None without any.
 

@@ -2,11 +2,10 @@
 
 from dataclasses import dataclass
 
-from django.utils import timezone
-
 from gateway.accounts.access import may
 from gateway.accounts.models import APIKey, User
 from gateway.accounts.roles import Role
+from gateway.audit.services import now_or_latest_seen
 from gateway.batches.models import Batch
 from gateway.inference.contracts import Principal, Snapshot
 from gateway.snapshot.keys import live_key, principal_of_member
@@ -27,7 +26,7 @@ class Creator:
         """Whether the database knows them, whatever a snapshot says. Up to three queries."""
         if not self.digest:
             return self.member is not None
-        return live_key(self.digest.hex(), timezone.now()) is not None
+        return live_key(self.digest.hex(), now_or_latest_seen()) is not None
 
 
 def creator_of(batch: Batch) -> Creator:

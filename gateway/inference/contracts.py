@@ -6,6 +6,7 @@ must be renewed.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Protocol
 
 from gateway.audit.records import DecisionRecord, OutcomeRecord, Record
@@ -39,6 +40,10 @@ class Principal:
     requests_per_minute: int | None = None  # None: no limit
     expires_at: float | None = None  # Unix seconds
     restores: Restores = Restores.EVERYTHING
+
+    def has_expired(self, now: datetime) -> bool:
+        """Whether its key may not be used any more. Pure."""
+        return self.expires_at is not None and now.timestamp() >= self.expires_at
 
 
 class Analyser(Protocol):

@@ -37,7 +37,7 @@ def decide_on(  # noqa: PLR0913 -- a decision has that many sides
     `memory` has. What they should have judged and did not counts as opaque.
     """
     principal = inbound.principal
-    if principal.expires_at is not None and now.timestamp() >= principal.expires_at:
+    if principal.has_expired(now):
         raise Unauthenticated("This API key has expired.")
     if principal.scopes and inbound.endpoint.value not in principal.scopes:
         raise ScopeDenied(f"This API key may not use {inbound.endpoint.value}.")

@@ -179,7 +179,6 @@ class Gateway(Surroundings):
             budget = self.budget.state(inbound.principal, snapshot.limits)
         except GatewayError:
             return False
-        expires_at = inbound.principal.expires_at
         reason = BUDGET_EXHAUSTED if budget.on_prem_only else ""
         facts = earlier.facts
         return (
@@ -187,7 +186,7 @@ class Gateway(Surroundings):
             and earlier.hearing is None  # else it may lack what models would say
             and inbound == earlier.inbound
             and facts.now <= now < earlier.permit.expires_at
-            and (expires_at is None or now.timestamp() < expires_at)
+            and not inbound.principal.has_expired(now)
             and facts.on_prem_only_because == (on_prem_only_reason(snapshot, age_s) or reason)
             and facts.budget == budget.word
         )

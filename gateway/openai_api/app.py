@@ -124,9 +124,13 @@ class OpenAIApp:
             )
         snapshot, _ = self._gateway().fresh_snapshot()
         principal = snapshot.keys.get(hashlib.sha256(presented).digest())
-        if principal is None:
+        # A snapshot lives until something changes; a key that expires changes nothing.
+        if principal is None or self._has_expired(principal):
             raise Unauthenticated("This API key is unknown, expired or revoked.")
         return principal
+
+    def _has_expired(self, principal: Principal) -> bool:
+        return principal.expires_at is not None and principal.has_expired(self._gateway().now())
 
     async def _body(self, headers: "_Headers", receive: Receive) -> bytes:
         limit = self._max_body_bytes

@@ -6,7 +6,7 @@ again.
 """
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 
 from django.conf import settings
@@ -47,7 +47,14 @@ def analyser_for(own: OwnClasses) -> Analyser:
 class Builder:
     """Builds snapshots one after another; what did not change is the same object again."""
 
-    def __init__(self, *, make_analyser: MakeAnalyser = analyser_for) -> None:
+    def __init__(
+        self,
+        *,
+        make_analyser: MakeAnalyser = analyser_for,
+        now: Callable[[], datetime] = timezone.now,
+    ) -> None:
+        """`now` decides which keys live and which window of a budget runs."""
+        self._now = now
         self._projects = Projects(make_analyser)
         self._limits = NO_LIMITS
         self._destinations: Mapping[str, Destination] = {}
@@ -56,7 +63,7 @@ class Builder:
         """Read a snapshot. About fifteen queries. Raises DatabaseError, KeepsChanging."""
         for _ in range(_ATTEMPTS):
             version = control_version()
-            snapshot = self._read(version, timezone.now())
+            snapshot = self._read(version, self._now())
             if control_version() == version:
                 self._destinations = snapshot.destinations
                 self._limits = snapshot.limits
@@ -73,7 +80,7 @@ class Builder:
             projects=self._projects.build(deployments),
             destinations=self._read_destinations(deployments),
             prices=prices_of(deployments),
-            limits=read_limits(self._limits),
+            limits=read_limits(self._limits, now),
             egress_stopped=organisation is not None and organisation.egress_stopped,
         )
 

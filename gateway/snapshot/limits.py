@@ -4,16 +4,16 @@ The same object again while nothing in it changed, so that leases keep their pla
 """
 
 from collections import defaultdict
-
-from django.utils import timezone
+from datetime import datetime
 
 from gateway.inference.limits import BudgetRule, Limits, Period, Rates, window_at
 from gateway.usage.models import Budget, BudgetAlert, RateLimit
 from gateway.usage.rebuilding import rule_of
 
 
-def read_limits(before: Limits) -> Limits:
-    """All limits; `before` where they are the same."""
+def read_limits(before: Limits, now: datetime) -> Limits:
+    """All limits, with what budgets reached in the windows of `now`; `before` where nothing in
+    them differs."""
     projects: dict[str, Rates] = {}
     keys: dict[str, Rates] = {}
     deployments: dict[str, Rates] = {}
@@ -29,13 +29,12 @@ def read_limits(before: Limits) -> Limits:
             deployments[row.deployment.name] = rates
         else:
             keys[str(row.key_id)] = rates
-    found = Limits(budgets=budget_rules(), projects=projects, keys=keys, deployments=deployments)
+    found = Limits(budgets=budget_rules(now), projects=projects, keys=keys, deployments=deployments)
     return before if found == before else found
 
 
-def budget_rules() -> tuple[BudgetRule, ...]:
+def budget_rules(now: datetime) -> tuple[BudgetRule, ...]:
     """Every budget, with what it reached in the window that runs. Two queries."""
-    now = timezone.now()
     rows = list(Budget.objects.select_related("project").order_by("pk"))
     windows = {row.pk: window_at(Period(row.period), now).name for row in rows}
     reached: defaultdict[int, dict[tuple[str, str], int]] = defaultdict(dict)
