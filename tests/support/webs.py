@@ -74,6 +74,10 @@ class Webs:
             assert monotonic() < deadline, f"not {what} in time: {self.tail()}"
             Event().wait(0.05)
 
+    def logged_bytes(self) -> int:
+        """How much all processes have logged."""
+        return self._log.stat().st_size
+
     def tail(self) -> str:
         return self._log.read_text(errors="replace")[-4000:]
 
