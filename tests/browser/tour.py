@@ -73,7 +73,7 @@ def desk(browser: Browser, sluice: Sluice, scheme: str) -> None:
     screens.page.keyboard.press("Escape")
     screens.page.get_by_role("button", name="This conversation").click()
     picture(screens, f"chat-options-{scheme}")
-    for show in (written, library, batches, people):
+    for show in (written, library, batches, people, administration):
         show(screens, scheme)
     policies(screens, scheme, picture)
     context.close()
@@ -154,6 +154,19 @@ def batches(screens: Screens, scheme: str) -> None:
     picture(screens, f"batch-answers-{scheme}")
     screens.page.goto("/p/demo/batches/")
     picture(screens, f"batches-{scheme}")
+
+
+def administration(screens: Screens, scheme: str) -> None:
+    """How the day went, where models are, and what may go to one of them."""
+    page = screens.page
+    page.goto("/overview/")
+    picture(screens, f"overview-{scheme}")
+    page.goto("/deployments/")
+    picture(screens, f"deployments-{scheme}")
+    page.goto("/deployments/demo-cloud/")
+    page.get_by_role("radio", name="confidential").check(force=True)
+    expect(page.locator("#means")).to_contain_text("This widens demo-cloud")
+    picture(screens, f"deployment-{scheme}")
 
 
 def phone(browser: Browser, sluice: Sluice) -> None:

@@ -8,6 +8,7 @@ from contextlib import closing
 from typing import Any
 from urllib.parse import urlsplit
 
+import django.db.models  # noqa: F401 -- first: outside of Django the next import needs it
 import psycopg
 import redis
 from django.db.backends.postgresql.operations import DatabaseOperations
