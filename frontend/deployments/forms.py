@@ -117,6 +117,9 @@ class DeploymentForm(forms.Form):
     idle_timeout_s = forms.FloatField(
         label=_("Seconds between two parts"), min_value=0.1, max_value=3600
     )
+    by_its_name = forms.BooleanField(
+        label=_("It may be asked for by its name (an alias)"), required=False
+    )
     enabled = forms.BooleanField(label=_("It may serve"), required=False)
     reason = forms.CharField(
         label=_("Reason"),

@@ -28,11 +28,12 @@ from frontend.deployments.meaning import (
 from frontend.deployments.state import clearance_sentence, lines_of
 from frontend.deployments.tested import tested_words
 from gateway.accounts.models import Project, User
-from gateway.deployments.models import Deployment, Grant, WaitingChange, WaitingState
+from gateway.deployments.models import Deployment, Grant, ModelAlias, WaitingChange, WaitingState
 from gateway.deployments.services import (
     add_grant,
     remove_deployment,
     remove_grant,
+    set_alias,
     set_enabled,
 )
 from gateway.deployments.services.waiting import (
@@ -99,7 +100,7 @@ def _page(
     names = sorted(set(minimums) | set(shown.wanted_clearance().categories or ()))
     initial = initial_of(shown)
     if row is None:
-        initial |= {"name": "", "enabled": True}
+        initial |= {"name": "", "enabled": True, "by_its_name": True}
     elif row.proposed:
         initial["enabled"] = True
     data = request.POST if act in {"save", "look"} else None
@@ -188,6 +189,8 @@ def _save(
     credential, reason = given["credential"], given["reason"]
     if row is None:
         done = create_or_ask(by=user, spec=spec, credential=credential, reason=reason)
+        if given["by_its_name"] and not ModelAlias.objects.filter(name=spec.name).exists():
+            set_alias(by=user, name=spec.name, deployments=[done.deployment])
     else:
         done = change_or_ask(
             by=user, deployment=row, spec=spec, credential=credential or None, reason=reason

@@ -40,7 +40,7 @@ class Step:
 def first_steps(request: HttpRequest, user: User) -> Sequence[Step]:
     """Those of the installation; none for others than admins, when done, or put away.
 
-    Five queries at most.
+    Eight queries at most.
     """
     if not user.is_admin or request.COOKIES.get(COOKIE) == PUT_AWAY:
         return ()
@@ -50,6 +50,8 @@ def first_steps(request: HttpRequest, user: User) -> Sequence[Step]:
 
 def _steps(user: User) -> list[Step]:
     enabled = Deployment.objects.filter(enabled=True, proposed=False)
+    own = enabled.filter(builtin=False).order_by("created_at").first()
+    there_is_a_project = Project.objects.filter(archived=False).exists()
     granted = Project.objects.filter(
         archived=False, grants__deployment__in=enabled, memberships__role__in=MAY_USE
     )
@@ -62,7 +64,7 @@ def _steps(user: User) -> list[Step]:
         Step(
             title=_("Connect a model"),
             detail=_("A server of your own, or a vendor's. You say what may go there."),
-            done=enabled.filter(builtin=False).exists(),
+            done=own is not None,
             address=address_of("new-deployment") or reverse("deployments"),
             act=_("Add a deployment"),
         ),
@@ -70,8 +72,10 @@ def _steps(user: User) -> list[Step]:
             title=_("Give it to a project"),
             detail=_("A project says who belongs together and which models they may use."),
             done=first is not None,
-            address=address_of("projects") or reverse("deployments"),
-            act=_("Open projects"),
+            address=reverse("deployment", kwargs={"name": own.name}) + "#grants"
+            if own is not None and there_is_a_project
+            else address_of("projects"),
+            act=_("Grant it") if own is not None and there_is_a_project else _("Open projects"),
         ),
         Step(
             title=_("Make an API key"),

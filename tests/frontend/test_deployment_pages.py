@@ -192,7 +192,8 @@ def test_a_new_one_is_added_and_refusals_name_their_field(lab: House, signed_in:
     assert "begins with http" in text(bad)
     taken = client.post("/deployments/new/", new | {"name": "new"})
     assert (taken.status_code, "Choose another name" in text(taken)) == (400, True)
-    assert client.post("/deployments/new/", new).status_code == 302
+    assert client.post("/deployments/new/", new | {"by_its_name": "on"}).status_code == 302
+    assert ModelAlias.objects.get(name="gpt").target_names() == ["gpt"]
     row = Deployment.objects.get(name="gpt")
     assert (row.enabled, row.clearance_sensitivity) == (True, "internal")
     again = client.post("/deployments/new/", new)

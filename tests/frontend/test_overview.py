@@ -10,9 +10,12 @@ from django.test import Client
 from django.utils import timezone
 
 from gateway.accounts.models import Organisation
+from gateway.accounts.services import keys
 from gateway.audit.models import AuditEvent
+from gateway.deployments.services import add_grant, create_deployment
 from tests.frontend.audit_rows import load_requests
-from tests.frontend.conftest import House, SignIn
+from tests.frontend.conftest import BY, House, SignIn
+from tests.support.world import local_spec
 
 PAGE = "/overview/"
 
@@ -133,6 +136,26 @@ def test_the_switch_needs_the_page_it_stands_on(house: House, signed_in: SignIn)
     client = signed_in("admin", enforce_csrf_checks=True)
     assert client.post("/overview/egress", {"act": "stop", "sure": "yes"}).status_code == 403
     assert client.get("/overview/egress").status_code == 405
+
+
+def test_first_steps_are_ticked_from_what_is_there_and_say_where_to_go(
+    house: House, signed_in: SignIn, tmp_path: Path
+) -> None:
+    admin = signed_in("admin")
+    page = text(admin, path="/")
+    assert "1 Connect a model" in page and "Add a deployment" in page
+    assert "Open projects" in page
+    row = create_deployment(by=BY, spec=local_spec())
+    page = admin.get(PAGE).content.decode()
+    assert "Connect a model<span" in page
+    assert 'href="/deployments/llama/#grants"' in page
+    add_grant(by=BY, project=house.lab, deployment=row)
+    load_requests(house, tmp_path / "journal")
+    page = text(admin)
+    assert "Give it to a project (done)" in page
+    assert "Send the first message (done)" in page
+    keys.create_api_key(by=BY, project=house.lab, name="k", owner=house.people["owner"])
+    assert "First steps" not in text(admin)
 
 
 def test_first_steps_are_shown_to_admins_until_they_are_put_away(
