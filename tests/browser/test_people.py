@@ -114,7 +114,7 @@ def answers(sluice: Sluice, key: str) -> bool:
     """Whether the real SDK gets an answer with this key."""
     asked = [{"role": "user", "content": "Name a lock on a canal."}]
     try:
-        sluice.client(key).chat.completions.create(model="demo-onprem", messages=asked)  # type: ignore[call-overload]
+        sluice.client(key).chat.completions.create(model="demo-onprem", messages=asked)  # type: ignore[arg-type]
     except openai.AuthenticationError:
         return False
     return True
