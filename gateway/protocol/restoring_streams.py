@@ -112,21 +112,20 @@ class StreamedAnswer:
 
     def events(self, block: bytes) -> bytes:
         """A block of whole events with what can be put back by now."""
+        told = b""
         if self._shape is None:
             first = block.find(b"\n\n") + 2
             if 2 < first < len(block) and b"\r" not in block:
                 # The others may be like it.
-                told = self._event(block[:first])
-                return told + (self.events if self._shape else self._each)(block[first:])
-        else:
-            texts = self._shape.texts(block)
-            if texts is not None:
-                return self._pieces(self._shape, texts, block)
-        return self._each(block)
+                told, block = self._event(block[:first]), block[first:]
+        return told + self._go_on(block)
 
-    def _each(self, block: bytes) -> bytes:
-        """Event by event, whatever they are."""
-        return b"".join([self._event(event) for event in split_events(block)])
+    def _go_on(self, block: bytes) -> bytes:
+        shape = self._shape
+        texts = shape.texts(block) if shape is not None else None
+        if shape is None or texts is None:
+            return b"".join([self._event(event) for event in split_events(block)])
+        return self._pieces(shape, texts, block)
 
     def rest(self) -> bytes:
         """What is held back still, as an event; nothing more comes. Empty: nothing is."""
