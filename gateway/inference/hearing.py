@@ -10,7 +10,7 @@ that failed. Only a preview, which sends nothing, may go on without.
 import hashlib
 import os
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from dataclasses import replace
 
 from gateway.inference.contracts import Analyser, Asked, ProjectView, Snapshot
@@ -90,7 +90,10 @@ class Hearing:
                 asked.recognizer.name: self._memory.place(view.slug, asked, snapshot)
                 for asked in view.asked
             }
-        return replace(view, analyser=_Hears(view.analyser, view.asked, self))
+        # The alias asked for is one of the texts, and a name to many a model (`claude`). Whatever
+        # equals a known alias tells nobody anything.
+        hears = _Hears(view.analyser, view.asked, self, view.policy.aliases)
+        return replace(view, analyser=hears)
 
     def about(self, asked: Asked, text: str) -> Spans | None:
         """What the recognizer said about a text; None: nothing, so far or for good."""
@@ -130,9 +133,16 @@ class Hearing:
 class _Hears:
     """An analyser that adds what models said to what it finds itself."""
 
-    __slots__ = ("_analyser", "_asked", "_hearing", "data_classes")
+    __slots__ = ("_aliases", "_analyser", "_asked", "_hearing", "data_classes")
 
-    def __init__(self, analyser: Analyser, asked: tuple[Asked, ...], hearing: Hearing) -> None:
+    def __init__(
+        self,
+        analyser: Analyser,
+        asked: tuple[Asked, ...],
+        hearing: Hearing,
+        aliases: Container[str],
+    ) -> None:
+        self._aliases = aliases
         self._analyser = analyser
         self._asked = asked
         self._hearing = hearing
@@ -145,7 +155,7 @@ class _Hears:
         opaque = analysis.opaque
         for asked in self._asked:
             for index, text in enumerate(texts):
-                if not text or text.isspace():
+                if not text or text.isspace() or text in self._aliases:
                     continue
                 spans = self._hearing.about(asked, text)
                 if spans is None:

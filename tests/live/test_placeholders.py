@@ -58,19 +58,18 @@ def taken_apart(server: ModelServer, text: str) -> str:
     return prompt
 
 
-@pytest.mark.parametrize("name", ["llama-a", "bert", "roberta", "nomic"])
+@pytest.mark.parametrize("name", ["llama-a", "roberta"])
 def test_a_tokenizer_gives_words_back(model_servers: dict[str, ModelServer], name: str) -> None:
+    """Those of bytes. A WordPiece of a few hundred words has pieces for hardly any new word."""
     server = model_servers[name]
     for other in (*OTHERS, *WORDS, HASH):
         back = taken_apart(server, f"say {other} twice")
         sys.stdout.write(f"{name:8} {other:30} {'intact' if other in back else back!r}\n")
     for word in (*WORDS, HASH):
-        back = taken_apart(server, f"say {word}, twice")
-        # WordPiece without case: words are found again whatever theirs.
-        assert word.lower() in back.lower()
+        assert word in taken_apart(server, f"say {word}, twice")
 
 
-@pytest.mark.parametrize("around", ["{}", "({}), or {}", "mailto:{}.", "| {} | `{}` |"])
+@pytest.mark.parametrize("around", ["{}", "({}), or {}", "to: {}; ", "| {} | `{}` |"])
 def test_what_a_model_writes_is_restored_however_its_tokens_fall(
     model_servers: dict[str, ModelServer], around: str
 ) -> None:

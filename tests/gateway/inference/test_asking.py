@@ -217,7 +217,7 @@ def test_long_texts_are_asked_in_windows_and_found_in_their_places(house: House)
 def test_more_windows_than_anybody_waits_for_are_not_asked(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("gateway.inference.asking.MOST_WINDOWS", 1)
+    monkeypatch.setattr("gateway.inference.asking.MOST_WINDOWS", 0)
 
     async def inside(house: House, ner: ClassifierServer, _cloud: FaultServer) -> None:
         await house.run(CLEAN)
@@ -254,5 +254,15 @@ def test_a_preview_is_never_taken_over_as_the_decision(house: House) -> None:
         assert dict(reply.headers)[b"x-sluice-deployment"] == b"llama"
         assert ner.received
         assert cloud.received == []
+
+    with_classifier(house, inside)
+
+
+def test_the_name_of_a_model_is_no_name_of_a_person(house: House) -> None:
+    async def inside(house: House, ner: ClassifierServer, cloud: FaultServer) -> None:
+        ner.classifier.words = {"cloud": "PER"}
+        await house.run(CLEAN)
+        assert len(cloud.received) == 1
+        assert b"cloud-first" not in b"".join(each.body for each in ner.received)
 
     with_classifier(house, inside)
