@@ -15,6 +15,7 @@ pytestmark = pytest.mark.live
 
 ROWS = 2000
 KILL_AFTER = 500
+MOST_AT_ONCE = 64  # rows that one deployment is ever sent side by side
 PATIENCE_S = 240.0
 
 
@@ -28,7 +29,7 @@ def _rows() -> bytes:
                 "body": {
                     "model": "llama",
                     "messages": [{"role": "user", "content": f"Which river is number {number}?"}],
-                    "max_tokens": 1,
+                    "max_tokens": 2,
                 },
             }
         )
@@ -67,15 +68,14 @@ def test_every_row_ends_once_when_a_replica_dies_midway(live: Live) -> None:
     second.revive()
     served_before = first.metric("request_success_total")
     batch = _begun(live)
-    _until(live, batch, completed=KILL_AFTER)
-    deadline = monotonic() + 30
-    while second.metric("num_requests_running") == 0:  # with rows in flight
-        assert monotonic() < deadline
+    batch = _until(live, batch, completed=KILL_AFTER)
     second.kill()
+    assert batch.request_counts is not None
+    assert batch.request_counts.completed < ROWS
     batch = _until(live, batch, completed=ROWS + 1)
 
-    assert batch.request_counts is not None
     counts = batch.request_counts
+    assert counts is not None
     assert (counts.total, counts.completed, counts.failed) == (ROWS, ROWS, 0)
     assert batch.error_file_id is None
     results = _results(live, batch)
@@ -87,10 +87,11 @@ def test_every_row_ends_once_when_a_replica_dies_midway(live: Live) -> None:
     assert served[second.name] >= KILL_AFTER / 10
     # Who had been sent to the one that died went to the other, and nobody was asked twice there.
     assert first.metric("request_success_total") - served_before == served[first.name]
-    twice = [
-        line for line in results if line["sluice"]["attempts"] or line["sluice"]["attempt"] > 1
+    # A connection that was refused reached nobody; one that broke may have been answered.
+    again = [line["sluice"] for line in results if line["sluice"]["attempts"]]
+    broke = [
+        each for each in again if f"{second.name} on_prem connect_failed" not in each["attempts"]
     ]
-    asked_in_vain = [line for line in twice if second.name in line["sluice"]["attempts"]]
-    print(f"{len(twice)} of {ROWS} rows were asked for more than once, {dict(served)}")  # noqa: T201
-    assert asked_in_vain
-    assert len(twice) <= 64
+    print(f"{len(broke)} of {ROWS} rows may have been answered twice, {dict(served)}")  # noqa: T201
+    assert all(second.name in each["attempts"] for each in again)
+    assert len(broke) <= MOST_AT_ONCE
