@@ -13,8 +13,8 @@ from django.utils import timezone
 from gateway.accounts.models import Project
 from gateway.deployments.models import Deployment
 from gateway.inference.contracts import Principal, ProjectView, Snapshot
+from gateway.inference.deciding import decide_on
 from gateway.inference.exchange import Inbound
-from gateway.inference.path import decide_on
 from gateway.protocol.errors import GatewayError
 from policies.engine import rules as r
 from policies.engine.compile import CompiledPolicy
