@@ -6,6 +6,7 @@ from datetime import date
 from decimal import Decimal
 from typing import Final
 
+from frontend.money.amounts import dollars
 from gateway.accounts.models import Project, User
 from gateway.inference.limits import Scope
 from gateway.inference.prices import usd
@@ -75,13 +76,6 @@ def spend_of(user: User, project: Project | None, day: date) -> Spend:
         projects=lines,
         unpriced=sums.unpriced,
     )
-
-
-def dollars(amount: Decimal) -> str:
-    """`$ 12.50`; what is below a cent keeps its first figures."""
-    if not amount or amount >= Decimal("0.01"):
-        return f"$ {amount:,.2f}"
-    return f"$ {amount:.6f}".rstrip("0")
 
 
 def _standing(budgets: Iterable[Budget], scope: Scope) -> tuple[Decimal, int] | None:

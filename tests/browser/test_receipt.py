@@ -93,3 +93,20 @@ def test_a_touch_opens_the_receipt_with_what_the_vendor_saw(opened: Open) -> Non
     receipt.locator("summary").tap()
     expect(receipt.locator("dl .masked")).to_contain_text(ADDRESS)
     expect(receipt.locator("dl .masked code")).to_be_visible()
+
+
+def test_the_lens_leaves_the_choice_to_stay_or_to_mask_and_use_the_cloud(opened: Open) -> None:
+    screens = opened()
+    ways = screens.page.locator(".ways")
+    screens.choose("auto")
+    screens.write(TEXT)
+    screens.expect_badge("masked")
+    screens.lens.click()
+    ways.get_by_role("button", name="demo-onprem").click()
+    screens.expect_badge("on_prem")
+    screens.lens.click()
+    ways.get_by_role("button", name="Cloud, masked").click()
+    screens.expect_badge("masked")
+    screens.send_button.click()
+    screens.page.wait_for_url("**/c/**")
+    expect(screens.receipt().locator(".badge")).to_have_attribute("data-badge", "masked")

@@ -136,3 +136,15 @@ def test_axe_finds_nothing_on_the_pages_of_a_draft(opened: Open, scheme: str) ->
         page.goto(POLICY)
         page.get_by_text("Make an exception").click()
         screens.expect_accessible()
+
+
+def test_the_form_of_a_rule_shows_its_last_state_however_fast_it_is_filled(opened: Open) -> None:
+    page = opened(f"{POLICY}draft/rule/").page
+    shown = page.locator("#preview")
+    # Each choice asks the server; what is chosen while it answers must not be lost.
+    page.get_by_label("legal", exact=True).check()
+    page.get_by_label("Prefer some deployments").check()
+    page.get_by_label("First", exact=True).select_option("demo-onprem")
+    page.get_by_label("then", exact=True).first.select_option("demo-cloud")
+    expect(shown).to_contain_text("demo-onprem, then demo-cloud first.")
+    expect(shown).to_contain_text("legal")
