@@ -111,7 +111,7 @@ def test_usage_is_drawn_filtered_and_taken_away(opened: Open) -> None:
         page.wait_for_timeout(500)
     screens.expect_accessible()
     page.get_by_text("The same as a table").click()
-    expect(page.get_by_role("region", name="By day")).to_be_visible()
+    expect(page.get_by_role("region", name="By day, as a table")).to_be_visible()
     page.get_by_label("Summed by").select_option("zone")
     page.get_by_role("button", name="Filter").click()
     page.wait_for_url("**by=zone**")
