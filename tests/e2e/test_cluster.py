@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 import openai
@@ -10,13 +11,22 @@ import pytest
 
 from tests.e2e.batches.rows import begin, chat_row, jsonl
 from tests.e2e.conftest import CONFIG
+from tests.gateway.providers.fault_server import CHUNKS
 from tests.support.cluster import Cluster
+from tests.support.people import Person
 from tests.support.servers import PostgresServer, RedisServer
 from tests.support.upstream import Upstream
 
 PATH = "/v1/chat/completions"
 BODY = json.dumps({"model": "private", "messages": [{"role": "user", "content": "hello"}]}).encode()
 CLOUD = BODY.replace(b"private", b"vendor")
+HOST = "sluice.example"
+WITH_PEOPLE = CONFIG.replace(
+    "    grants: [llama, claude]\n",
+    "    grants: [llama, claude]\n    members:\n"
+    "      - {{email: ada@sluice.example, role: member}}\n"
+    "      - {{email: ben@sluice.example, role: member}}\n",
+)
 
 
 class Lab:
@@ -34,6 +44,11 @@ class Lab:
     def ask(self, web: int, key: str, body: bytes = BODY) -> int:
         return self.cluster.post(PATH, body, key=key, web=web)[0]
 
+    def person(self, name: str, web: int) -> Person:
+        email, password = f"{name}@{HOST}", "a long pass phrase"
+        self.cluster.install.manage("user", "password", email, stdin=password)
+        return Person(self.cluster.url(web), host=HOST, email=email, password=password)
+
     def known_everywhere(self, key: str, status: int, body: bytes = BODY) -> None:
         self.cluster.wait_for(
             lambda: all(self.ask(web, key, body) == status for web in (0, 1)), f"{status} from both"
@@ -50,7 +65,7 @@ def lab(
     with Upstream() as onprem, Upstream() as cloud:
         try:
             cluster.start()
-            cluster.install.apply(CONFIG.format(onprem=onprem.base_url, cloud=cloud.base_url))
+            cluster.install.apply(WITH_PEOPLE.format(onprem=onprem.base_url, cloud=cloud.base_url))
             yield Lab(cluster, onprem, cloud)
         finally:
             cluster.stop()
@@ -165,3 +180,40 @@ def test_two_workers_run_batches_and_each_row_once(lab: Lab) -> None:
     drivers = "select count(distinct pid) from audit_writer where role = 'worker'"
     assert lab.cluster.install.rows(drivers)[0][0] >= 2
     lab.cluster.install.manage("audit", "verify")
+
+
+def test_what_one_web_writes_streams_to_who_watches_at_the_other(lab: Lab) -> None:
+    one, two = lab.cluster.url(0), lab.cluster.url(1)
+    ada, ben = lab.person("ada", 0), lab.person("ben", 1)
+    with closing(ada), closing(ben):
+        lab.onprem.reset()
+        first = {"text": "Hello", "model": "private"}
+        begun = ada.call("POST", f"{one}/p/lab/messages", json=first).json()
+        talk = begun["conversation"]
+        lab.cluster.wait_for(lambda: said(ada, f"{one}/c/{talk}", begun["reply"]), "a first reply")
+        ada.call("POST", f"{one}/c/{talk}/share", data={"visibility": "members"})
+
+        lab.onprem.reset("stall")  # the first word, and then nothing until somebody leaves
+        with ben.events(f"{two}/chat/events?c={talk}~0-0") as told:
+            more = {"text": "And now?", "model": "private", "parent": begun["reply"]}
+            reply = ada.call("POST", f"{one}/c/{talk}/messages", json=more).json()["reply"]
+            while "And now?" not in until(told, "add"):  # after what was said before
+                pass
+            while CHUNKS[0] not in until(told, "tail", "body", "block", "add"):
+                pass
+            # Asked to stop at the other web, the one that writes leaves the model server.
+            assert ada.call("POST", f"{two}/c/{talk}/messages/{reply}/stop").status_code == 200
+            assert lab.onprem.left(within_s=20)
+            ada.call("POST", f"{one}/c/{talk}/share", data={"visibility": "private"})
+            until(told, "gone")
+        assert ben.call("GET", f"{two}/c/{talk}/").status_code == 404
+
+
+def said(person: Person, conversation: str, message: int) -> bool:
+    answer = person.call("GET", f"{conversation}/messages/{message}/text")
+    return answer.status_code == 200 and "".join(CHUNKS) in answer.text
+
+
+def until(told: Iterator[list[object]], *kinds: str) -> str:
+    """Everything in the next operation of one of these kinds."""
+    return next(str(operation) for operation in told if operation[0] in kinds)
