@@ -94,6 +94,7 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Mode
     try:
         for name in ("tagger", "classifier", "llama"):
             found[name] = ModelServer(name=name, model=name, port=free_port(), folder=folder)
+            found[name].start()
         until = monotonic() + START_S
         for server in found.values():
             server.wait_ready(until=until)

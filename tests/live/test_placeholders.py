@@ -58,6 +58,7 @@ def taken_apart(server: ModelServer, text: str) -> str:
     return prompt
 
 
+@pytest.mark.usefixtures("embedding_servers")
 @pytest.mark.parametrize("name", ["llama-a", "roberta"])
 def test_a_tokenizer_gives_words_back(model_servers: dict[str, ModelServer], name: str) -> None:
     """Those of bytes. A WordPiece of a few hundred words has pieces for hardly any new word."""
