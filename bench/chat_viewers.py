@@ -166,10 +166,7 @@ def _first_run(var: Path, process: "subprocess.Popen[bytes]") -> Iterator[dict[s
     deadline = time.monotonic() + 60
     path = var / "first-run.json"
     while time.monotonic() < deadline and process.poll() is None:
-        if path.exists():
-            yield json.loads(path.read_text())
-            return
-        yield {}
+        yield json.loads(path.read_text()) if path.exists() else {}
 
 
 async def main(viewers: int, for_s: float) -> int:
