@@ -29,6 +29,17 @@ _SAID = {
 }
 
 
+class _Group:
+    """Viewers that are admitted together."""
+
+    __slots__ = ("admission", "viewers")
+
+    admission: "asyncio.Task[None]"
+
+    def __init__(self) -> None:
+        self.viewers: list[Viewer] = []
+
+
 class Room:
     """INVARIANT: `position` is behind everything that `viewers` were told."""
 
@@ -41,6 +52,7 @@ class Room:
         self._growing: dict[int, Growing] = {}
         self._taken: dict[int, int] = {}  # the last piece of each
         self._turn = asyncio.Lock()
+        self._groups: dict[str, _Group] = {}  # by the position they come from
 
     @staticmethod
     def check(user_id: str, conversation_id: str) -> Conversation:
@@ -51,8 +63,28 @@ class Room:
         return get_conversation(user, conversation_id)
 
     async def admit(self, viewer: Viewer, position: str) -> None:
-        """Bring a browser up to date, and tell it everything from then on. Raises RedisError."""
+        """Bring a browser up to date, and tell it everything from then on. Raises RedisError.
+
+        Those who come from one position while others are told are admitted together: one reading
+        and one rendering serve all of them, so that hundreds who come back at once (a restart)
+        hold nobody up.
+        """
+        group = self._groups.get(position)
+        if group is None:
+            group = self._groups[position] = _Group()
+            group.admission = asyncio.create_task(self._admit(group, position))
+        group.viewers.append(viewer)
+        try:
+            # Whoever leaves meanwhile must not take the others' admission along.
+            await asyncio.shield(group.admission)
+        except asyncio.CancelledError:
+            if viewer in group.viewers:
+                group.viewers.remove(viewer)
+            raise
+
+    async def _admit(self, group: "_Group", position: str) -> None:
         async with self._turn:
+            del self._groups[position]  # who comes from here on is told anew
             entries = await self._engine.log.since(self.conversation_id, position)
             if entries is None:
                 ops: list[Op] = [["reload"]]
@@ -61,10 +93,18 @@ class Room:
                 ops = await self._engine.desk(self._now, touched)
             if any(each.kind == Kind.RENAMED for each in entries or ()):
                 ops.append(["title", await self._engine.desk(self._title)])
+            # Asked again: what was true when they came may have changed while they waited.
+            users = sorted({viewer.user for viewer in group.viewers})
+            allowed = await self._engine.desk(self._allowed, users)
             # From here to the end nothing waits, so nothing is told twice or not at all.
             ops += self._writing_now()
-            self.viewers.add(viewer)
-            viewer.put(as_event(self.conversation_id, self.position, ops))
+            data = as_event(self.conversation_id, self.position, ops)
+            for viewer in group.viewers:
+                if viewer.user in allowed:
+                    self.viewers.add(viewer)
+                    viewer.put(data)
+                else:
+                    viewer.put(as_event(self.conversation_id, self.position, [["gone"]]))
 
     async def take(self, entries: list[Entry]) -> list[Op]:
         """What to tell of new entries. Raises NoSuchConversation."""
