@@ -399,6 +399,9 @@ MAKERS: dict[str, Callable[[Path], None]] = {
 def main() -> None:
     """Write every model below the directory named on the command line."""
     target = Path(sys.argv[1])
+    # Tiny layers gain nothing from threads, which wait for each other on a busy machine: 5 minutes
+    # for what one does in one.
+    torch.set_num_threads(1)
     wanted = sys.argv[2:] or list(MAKERS)
     for name in wanted:
         torch.manual_seed(0)
