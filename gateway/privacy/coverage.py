@@ -37,6 +37,7 @@ PSEUDONYMOUS: Final = {
     "usage.UsageDay": "sums under the id",
     "usage.UsageRecord": "counts and costs under the id",
     "audit.LegalHold": "a person under one is not erased",
+    "deployments.WaitingChange": "",
     "policies.Policy": "",
     "policies.PolicyRevision": "",
     "policies.PolicyDraft": "",
@@ -49,6 +50,8 @@ PSEUDONYMOUS: Final = {
 # leave lists.
 FREE_TEXT: Final = (
     ("accounts.APIKey", "name"),
+    ("deployments.WaitingChange", "reason"),
+    ("deployments.WaitingChange", "note"),
     ("policies.RuleException", "reason"),
     ("policies.Approval", "reason"),
     ("policies.Approval", "note"),
