@@ -22,7 +22,7 @@ test-postgres: $(VENV)/.dev  ## the tests on PostgreSQL and Redis, started from 
 
 test-live: $(VENV)/.dev  ## against real vLLM servers on the CPU
 	bash .ci/install-live
-	$(BIN)/python -m pytest -q -m live tests/live
+	$(BIN)/python -m pytest -q -m "live and not large" tests/live
 
 check: $(VENV)/.dev  ## format, lint, types, layers, migrations, fast tests
 	$(BIN)/ruff format --check .

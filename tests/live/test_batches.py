@@ -11,7 +11,7 @@ from openai.types import Batch
 
 from tests.live.conftest import REPLICAS, Live
 
-pytestmark = pytest.mark.live
+pytestmark = [pytest.mark.live, pytest.mark.large]
 
 ROWS = 2000
 KILL_AFTER = 500
