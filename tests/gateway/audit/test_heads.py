@@ -26,16 +26,21 @@ from gateway.audit.signing import KeyUnreadable, public_pem, signing_key
 from gateway.audit.verify import Report, verify
 
 pytestmark = pytest.mark.django_db
-NOW = time.time()
+
+
+@pytest.fixture
+def now() -> float:
+    """When this test began; a time taken at import may be a quarter of an hour old."""
+    return time.time()
 
 
 @pytest.fixture
 def sealed(
-    directory: Path, loader: Loader, journal: FileJournal, writing: ModuleType
+    directory: Path, loader: Loader, journal: FileJournal, writing: ModuleType, now: float
 ) -> Iterator[FileJournal]:
     """Records 1 to 6 sealed by head 1, 7 to 10 by head 2, and two events."""
     for number in range(1, 6):
-        journal.append(writing.decision(number, at=NOW + number))
+        journal.append(writing.decision(number, at=now + number))
         journal.append(writing.outcome(number))
         if number in {3, 5}:
             record_event(
@@ -195,9 +200,9 @@ def test_the_command_misses_heads_that_only_the_file_beside_the_database_has(
 
 
 def test_a_record_that_is_older_than_those_before_it_is_named(
-    directory: Path, loader: Loader, journal: FileJournal, writing: ModuleType
+    directory: Path, loader: Loader, journal: FileJournal, writing: ModuleType, now: float
 ) -> None:
-    for number, at in ((1, NOW), (2, NOW + 100), (3, NOW - 1000)):
+    for number, at in ((1, now), (2, now + 100), (3, now - 1000)):
         journal.append(writing.decision(number, at=at))
     loader.load()
     [found] = verified(directory).breaks
@@ -206,13 +211,13 @@ def test_a_record_that_is_older_than_those_before_it_is_named(
 
 
 def test_a_record_that_came_long_after_a_head_that_should_have_it_is_noted(
-    directory: Path, loader: Loader, journal: FileJournal, writing: ModuleType
+    directory: Path, loader: Loader, journal: FileJournal, writing: ModuleType, now: float
 ) -> None:
-    journal.append(writing.decision(1, at=NOW))
+    journal.append(writing.decision(1, at=now))
     loader.load()
     seal()
     with FileJournalOf(directory) as other:
-        other.append(writing.decision(2, at=NOW - 10_000))
+        other.append(writing.decision(2, at=now - 10_000))
         loader.load()
         seal()
         report = verified(directory)
@@ -263,12 +268,12 @@ def test_a_key_that_is_none_is_refused_without_quoting_it(tmp_path: Path) -> Non
 
 
 def test_a_key_that_was_replaced_still_verifies_what_it_signed(
-    sealed: FileJournal, settings: Settings, writing: ModuleType, loader: Loader
+    sealed: FileJournal, settings: Settings, writing: ModuleType, loader: Loader, now: float
 ) -> None:
     path = settings.AUDIT_KEY_FILE
     old = public_pem(signing_key(path))
     path.unlink()
-    sealed.append(writing.decision(6, at=NOW + 6))
+    sealed.append(writing.decision(6, at=now + 6))
     loader.load()
     seal()
     assert "signed with another key" in str(verified(sealed.directory).breaks[0])
