@@ -8,13 +8,17 @@ ON_POSTGRES ?= tests/frontend tests/policies/services tests/gateway/test_databas
   privacy snapshot telemetry usage)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: run test test-postgres test-live check bench lock upgrade format clean
+# Two tests at once, file by file; what starts servers or a browser is run one by one.
+PARALLEL ?= -n 2 --dist loadfile
+
+.PHONY: run test test-postgres test-live lint check bench lock upgrade format clean
 
 run: $(VENV)/.run  ## set everything up and serve http://127.0.0.1:8000 (PORT, SLUICE_VAR)
 	@exec $(BIN)/python -m gateway.supervisor
 
 test: $(VENV)/.dev  ## all tests but the live tier
-	$(BIN)/python -m pytest -q -m "not live" --ignore=tests/browser
+	$(BIN)/python -m pytest -q -m "not live" $(PARALLEL) --ignore=tests/browser --ignore=tests/e2e
+	$(BIN)/python -m pytest -q -m "not live" tests/e2e
 	$(BIN)/python -m pytest -q -m "not live" tests/browser
 
 test-postgres: $(VENV)/.dev  ## the tests on PostgreSQL and Redis, started from Debian's packages
@@ -24,13 +28,15 @@ test-live: $(VENV)/.dev  ## against real vLLM servers on the CPU
 	bash .ci/install-live
 	$(BIN)/python -m pytest -q -m "live and not large" tests/live
 
-check: $(VENV)/.dev  ## format, lint, types, layers, migrations, fast tests
+lint: $(VENV)/.dev  ## format, lint, layers, types, migrations
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/lint-imports
 	$(BIN)/mypy gateway policies frontend bench tests manage.py
 	$(BIN)/python manage.py makemigrations --check --dry-run
-	$(BIN)/python -m pytest -q -m "not live and not slow" --ignore=tests/browser --ignore=tests/e2e
+
+check: lint  ## the same, and the fast tests
+	$(BIN)/python -m pytest -q -m "not live and not slow" $(PARALLEL) --ignore=tests/browser --ignore=tests/e2e
 
 bench: $(VENV)/.dev  ## CPU per request beside nginx and LiteLLM's proxy
 	bash .ci/install-bench

@@ -46,7 +46,11 @@ def test_a_file_that_changes_is_read_again(settings: Settings, tmp_path: Path) -
     assert Fernet(NEW).decrypt(seal(b"other").encode()) == b"other"
 
 
-@pytest.mark.parametrize(("text", "why"), [("", "no key in it"), (f"{OLD} x", "its key 2")])
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [("", "no key in it"), (f"{OLD} x", "its key 2")],
+    ids=["none", "the second"],  # OLD is another one in each process
+)
 def test_what_is_no_key_is_named_by_its_place(text: str, why: str) -> None:
     with pytest.raises(NoKeys, match=why):
         parse_keys(text)
