@@ -1,6 +1,7 @@
 """Fixtures that every tier may use: a real Sluice process, and refusing to skip in CI."""
 
 import os
+import secrets
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +12,10 @@ from tests.support import servers
 from tests.support.databases import delete_instead_of_truncate
 from tests.support.servers import PostgresServer, RedisServer
 from tests.support.sluice import Sluice
+
+# Tests that run two at once are told apart by names, and the names of some hold sets: one order for
+# both processes, another one each time.
+os.environ.setdefault("PYTHONHASHSEED", str(secrets.randbelow(2**32)))
 
 
 def require(present: bool, component: str) -> None:
