@@ -13,8 +13,11 @@ class PoliciesConfig(AppConfig):
 
     @override
     def ready(self) -> None:
-        # Both need the models, which are there only now.
+        # All need the models, which are there only now.
         from gateway.accounts.statements import prove_with  # noqa: PLC0415
+        from gateway.deployments.rules_read import read_with  # noqa: PLC0415
         from policies.services.reproving import prove_again  # noqa: PLC0415
+        from policies.services.rules_read import what_rules_give  # noqa: PLC0415
 
         prove_with(prove_again)
+        read_with(what_rules_give)

@@ -14,8 +14,15 @@ from frontend.words import CATEGORIES, category_word, sensitivity_word
 from gateway.accounts.models import Organisation, Project
 from gateway.deployments.models import Deployment
 from gateway.deployments.services.registry import planned_change
-from gateway.deployments.spec import DeploymentSpec, admits_more, default_clearance, spec_of
-from policies.engine.facts import DeploymentFacts, Zone
+from gateway.deployments.spec import (
+    DeploymentSpec,
+    admits_more,
+    default_clearance,
+    evidence_lasts_longer,
+    facts_of,
+    spec_of,
+)
+from policies.engine.facts import Zone
 from policies.engine.labels import Sensitivity
 from policies.services.usability import Usable, examples_of, shared_with, usable_by
 from policies.services.views import Shared
@@ -39,6 +46,15 @@ ZONES: Final[Sequence[tuple[Zone, Promise]]] = (
     (Zone.ON_PREM, gettext_lazy("Machines you run, in networks your operator listed.")),
     (Zone.PRIVATE_CLOUD, gettext_lazy("Rented machines that only you use, under your contract.")),
     (Zone.CLOUD, gettext_lazy("A vendor's service that others use too.")),
+)
+STATED: Final[Sequence[tuple[str, Promise]]] = (
+    ("base_url", gettext_lazy("Address")),
+    ("provider", gettext_lazy("Speaks")),
+    ("upstream_model", gettext_lazy("Model")),
+    ("vendor", gettext_lazy("Vendor")),
+    ("region", gettext_lazy("Region")),
+    ("retention_days", gettext_lazy("Keeps requests, days")),
+    ("trains_on_data", gettext_lazy("Trains on them")),
 )
 LEVELS: Final[Sequence[tuple[Sensitivity, Promise]]] = (
     (Sensitivity.PUBLIC, gettext_lazy("Could stand on your website")),
@@ -71,7 +87,8 @@ class Shown:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Meaning:
-    """Everything beside the form. `widens`: how, in a sentence; empty: it does not."""
+    """Everything beside the form. `widens`: how, in a sentence; empty: it does not. `given`: by
+    which rules."""
 
     usable: Sequence[Usable]
     count: int
@@ -79,6 +96,7 @@ class Meaning:
     examples: Sequence[Shown]
     example_project: str  # in whose eyes; empty: of a project without rules
     widens: str
+    given: Sequence[str]
     second_person: bool
     moved: bool
     clearance: str
@@ -95,9 +113,10 @@ def meaning_of(spec: DeploymentSpec, row: Deployment | None, shared: Shared | No
     decided = examples_of(facts, [text for _n, text in EXAMPLES], project=seen_by, shared=shared)
     before = spec_of(row) if row is not None else None
     moved, widens = False, admits_more(spec.wanted_clearance(), default_clearance(spec.zone))
+    given: Sequence[str] = ()
     if before is not None:
         change = planned_change(before, spec, restate_clearance=True)
-        moved, widens = change.moved, change.widens
+        moved, widens, given = change.moved, change.widens, change.given
     return Meaning(
         usable=usable,
         count=sum(each.usable for each in usable),
@@ -112,12 +131,28 @@ def meaning_of(spec: DeploymentSpec, row: Deployment | None, shared: Shared | No
         ],
         example_project=seen_by.name if seen_by is not None else "",
         widens=_widening(before, spec, row) if widens else "",
+        given=given,
         second_person=widens and Organisation.load().second_person_for_widening,
         moved=moved and row is not None and not row.proposed,
         clearance=clearance_sentence(facts),
         usual=spec.zone is not Zone.ON_PREM
         or spec.wanted_clearance() == default_clearance(spec.zone),
     )
+
+
+def stated_otherwise(before: DeploymentSpec, after: DeploymentSpec) -> list[tuple[str, str, str]]:
+    """What is stated of a deployment and changes: its name, and both values, in words."""
+    return [
+        (str(word), _stated(getattr(before, name)), _stated(getattr(after, name)))
+        for name, word in STATED
+        if getattr(before, name) != getattr(after, name)
+    ]
+
+
+def _stated(value: object) -> str:
+    if value is None or value == "":
+        return _("not known")
+    return {True: _("yes"), False: _("no")}[value] if isinstance(value, bool) else str(value)
 
 
 def zone_choices(chosen: str) -> list[Choice]:
@@ -169,23 +204,8 @@ def _widening(before: DeploymentSpec | None, spec: DeploymentSpec, row: Deployme
         return _("It may receive data %(after)s.") % {"after": after}
     had = clearance_sentence(facts_of(before))
     words: dict[str, Any] = {"name": spec.name, "before": had, "after": after}
+    if had == after and not evidence_lasts_longer(spec.evidence, before.evidence):
+        return _("What is stated of %(name)s makes rules give it more than now.") % words
     if had == after:
         return _("This lets %(name)s have more than now, or for longer.") % words
     return _("This widens %(name)s from data %(before)s to data %(after)s.") % words
-
-
-def facts_of(spec: DeploymentSpec) -> DeploymentFacts:
-    """As policies would see it, switched on. No I/O."""
-    return DeploymentFacts(
-        name=spec.name,
-        zone=spec.zone,
-        clearance=spec.wanted_clearance(),
-        endpoints=spec.endpoints,
-        modalities=spec.modalities,
-        vendor=spec.vendor or None,
-        region=spec.region or None,
-        retention_days=spec.retention_days,
-        trains_on_data=spec.trains_on_data,
-        evidence=spec.evidence,
-        enabled=True,
-    )

@@ -19,10 +19,10 @@ from frontend.audit.rows import name_of, names_of
 from frontend.deployments.access import Problems, RefusalsInto, who_changes, who_looks
 from frontend.deployments.forms import EVERY_KIND, DeploymentForm, initial_of, spec_of_form
 from frontend.deployments.meaning import (
-    facts_of,
     kind_choices,
     level_choices,
     meaning_of,
+    stated_otherwise,
     zone_choices,
 )
 from frontend.deployments.state import clearance_sentence, lines_of
@@ -36,6 +36,7 @@ from gateway.deployments.services import (
     set_alias,
     set_enabled,
 )
+from gateway.deployments.services.registry import planned_change
 from gateway.deployments.services.waiting import (
     Done,
     approve_change,
@@ -45,7 +46,7 @@ from gateway.deployments.services.waiting import (
     reject_change,
     withdraw_change,
 )
-from gateway.deployments.spec import DeploymentSpec, spec_of
+from gateway.deployments.spec import DeploymentSpec, facts_of, spec_of
 from gateway.deployments.spec_data import spec_from
 from gateway.deployments.testing import try_deployment
 from policies.engine.facts import NOTHING_CLEARED, Zone
@@ -158,11 +159,13 @@ def _of_row(user: User, row: Deployment | None) -> dict[str, Any]:
     waiting = WaitingChange.objects.filter(deployment=row, state=WaitingState.WAITING).first()
     asked: dict[str, Any] = {}
     if waiting is not None:
-        spec = spec_from(waiting.spec)
+        spec, before = spec_from(waiting.spec), spec_from(waiting.before)
         asked = {
             "waiting": waiting,
             "waiting_for": clearance_sentence(facts_of(spec)),
             "waiting_zone": spec.zone.value,
+            "waiting_stated": stated_otherwise(before, spec),
+            "waiting_given": planned_change(before, spec, restate_clearance=True).given,
             "waiting_author": name_of(waiting.author, names_of([waiting.author])),
             "may_agree": may_agree(user, waiting),
         }

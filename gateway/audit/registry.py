@@ -222,7 +222,9 @@ EVENTS: dict[EventType, EventSpec] = {
         "A server or vendor was found; it stays off until confirmed.", "name", "provider", "origin"
     ),
     EventType.DEPLOYMENT_CLEARANCE_WIDENED: _spec(
-        "A deployment's zone or clearance admits more than before.", *_CLEARANCE
+        "A deployment may have more: by its zone, its clearance or the rules in `widens`.",
+        *_CLEARANCE,
+        "widens",
     ),
     EventType.DEPLOYMENT_CLEARANCE_NARROWED: _spec(
         "A deployment's zone or clearance admits less than before.", *_CLEARANCE
@@ -235,7 +237,8 @@ EVENTS: dict[EventType, EventSpec] = {
         "A deployment was asked for its models, without any content.", "name", "zone", "result"
     ),
     EventType.DEPLOYMENT_CHANGE_REQUESTED: _spec(
-        "A change that widens a deployment waits for a second person.", *_CLEARANCE, "reason"
+        "A change that widens a deployment waits for a second person.",
+        *(*_CLEARANCE, "reason", "widens"),
     ),
     EventType.DEPLOYMENT_CHANGE_REJECTED: _spec(
         "A second person refused to widen a deployment.", "name", "author", "note"

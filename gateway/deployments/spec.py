@@ -11,7 +11,14 @@ from django.core.validators import validate_slug
 
 from gateway.deployments.addresses import clean_base_url, is_ollama_cloud
 from gateway.deployments.models import ENDPOINTS, Deployment, Provider
-from policies.engine.facts import EVERYTHING_CLEARED, NOTHING_CLEARED, Clearance, Evidence, Zone
+from policies.engine.facts import (
+    EVERYTHING_CLEARED,
+    NOTHING_CLEARED,
+    Clearance,
+    DeploymentFacts,
+    Evidence,
+    Zone,
+)
 
 MODALITIES = ("text", "image", "audio", "video", "file")
 # What an adapter does with each is said there: gateway.providers.
@@ -169,6 +176,23 @@ def spec_of(row: Deployment) -> DeploymentSpec:
         first_byte_timeout_s=row.first_byte_timeout_s,
         idle_timeout_s=row.idle_timeout_s,
         enabled=row.enabled,
+    )
+
+
+def facts_of(spec: DeploymentSpec) -> DeploymentFacts:
+    """As policies would see it, switched on. No I/O."""
+    return DeploymentFacts(
+        name=spec.name,
+        zone=spec.zone,
+        clearance=spec.wanted_clearance(),
+        endpoints=spec.endpoints,
+        modalities=spec.modalities,
+        vendor=spec.vendor.strip() or None,
+        region=spec.region.strip() or None,
+        retention_days=spec.retention_days,
+        trains_on_data=spec.trains_on_data,
+        evidence=spec.evidence,
+        enabled=True,
     )
 
 

@@ -75,7 +75,7 @@ class Domain:
         }
         policy = replace(policy, targets=MappingProxyType(lasting))
         approvals = {rule.key for rule in policy.rules if rule.kind == APPROVAL}
-        atoms = list(chain.from_iterable(_atoms(rule.rule.when) for rule in policy.rules))
+        atoms = list(chain.from_iterable(atoms_of(rule.rule.when) for rule in policy.rules))
         labels_of = dict(class_labels)
         counts = _class_counts(policy, atoms, labels_of)
         limits = _Limits()
@@ -115,13 +115,14 @@ class _Limits:
         return [frozenset(subset) for subset in self.cap(chain.from_iterable(sizes))]
 
 
-def _atoms(condition: r.Condition) -> Iterator[r.Condition]:
+def atoms_of(condition: r.Condition) -> Iterator[r.Condition]:
+    """What a condition is made of: those that are neither `all`, `any` nor `not`."""
     match condition:
         case r.AllOf(parts) | r.AnyOf(parts):
             for part in parts:
-                yield from _atoms(part)
+                yield from atoms_of(part)
         case r.Not(part):
-            yield from _atoms(part)
+            yield from atoms_of(part)
         case _:
             yield condition
 

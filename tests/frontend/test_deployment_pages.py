@@ -12,7 +12,9 @@ from gateway.accounts.roles import OrganisationRole
 from gateway.deployments.models import AliasTarget, Deployment, Grant, ModelAlias, WaitingChange
 from gateway.deployments.services import add_grant, create_deployment, set_alias
 from gateway.deployments.services.proposals import propose
+from policies.services.publishing import publish
 from tests.frontend.conftest import BY, House, SignIn, person
+from tests.policies.services.policy_documents import project_policy
 from tests.support.world import cloud_spec, local_spec
 
 LIST = "/deployments/"
@@ -257,3 +259,37 @@ def test_aliases_are_the_admins(lab: House, signed_in: SignIn, who: str) -> None
     assert client.post("/aliases/new", {"name": "x"}).status_code == 403
     assert client.post("/deployments/discover").status_code == 403
     assert ModelAlias.objects.count() == 1
+
+
+def eu_only(house: House) -> None:
+    rule = {"id": "eu-only", "then": {"allow_only": {"region": "eu"}}}
+    publish(by=BY, project=house.lab, document={**project_policy(rule), "project": "lab"})
+
+
+def test_what_a_rule_reads_is_said_to_widen(lab: House, signed_in: SignIn) -> None:
+    client = signed_in("admin")
+    look = text(client.post(PAGE, FORM | {"act": "look", "region": "eu"}))
+    assert "It stands in the audit as a widening" not in look
+    eu_only(lab)
+    look = text(client.post(PAGE, FORM | {"act": "look", "region": "eu"}))
+    assert "What is stated of claude makes rules give it more than now." in look
+    assert "Rule eu-only of project lab would let it stay." in look
+    assert "It stands in the audit as a widening" in look
+
+
+def test_the_second_person_sees_what_is_stated_and_which_rules_read_it(
+    lab: House, signed_in: SignIn
+) -> None:
+    eu_only(lab)
+    Organisation.load()
+    Organisation.objects.update(second_person_for_widening=True)
+    save(signed_in("admin"), region="eu", retention_days="7")
+    assert Deployment.objects.get(name="claude").region == ""
+    client = signed_in("org-approver")
+    page = text(client.get(PAGE))
+    assert "Region: not known eu" in page
+    assert "Keeps requests, days: not known 7" in page
+    assert "Rule eu-only of project lab would let it stay." in page
+    change = WaitingChange.objects.get()
+    assert client.post(PAGE, {"act": "agree", "change": str(change.pk)}).status_code == 302
+    assert Deployment.objects.get(name="claude").region == "eu"

@@ -18,12 +18,14 @@ from gateway.audit.registry import EventType
 from gateway.audit.services import Detail
 from gateway.deployments.credentials import encrypt
 from gateway.deployments.models import Deployment
+from gateway.deployments.rules_read import what_rules_give
 from gateway.deployments.spec import (
     DeploymentSpec,
     admits_more,
     checked,
     default_clearance,
     evidence_lasts_longer,
+    facts_of,
     goes_elsewhere,
     same_server,
     spec_of,
@@ -35,6 +37,7 @@ _SETTINGS = (
     *("upstream_model", "endpoints", "modalities", "vendor", "region", "retention_days"),
     *("trains_on_data", "evidence", "connect_timeout_s", "first_byte_timeout_s", "idle_timeout_s"),
 )
+NAMED_IN_EVENT = 20
 
 
 def create_deployment(
@@ -138,18 +141,20 @@ def change_deployment(  # noqa: PLR0913 -- each may be given by name
 @dataclass(frozen=True, slots=True)
 class Change:
     """What a change comes to: `after` is the state that will be, `moved` and `widens` say what
-    kind of change it is."""
+    kind of change it is. `given`: a sentence for each rule in effect that gives it more."""
 
     before: DeploymentSpec
     after: DeploymentSpec
     moved: bool
     widens: bool
+    given: tuple[str, ...]
 
 
 def planned_change(
     before: DeploymentSpec, spec: DeploymentSpec, *, restate_clearance: bool
 ) -> Change:
-    """What bringing a deployment from `before` to `spec` comes to. No I/O."""
+    """What bringing a deployment from `before` to `spec` comes to. Reads the policies in effect
+    where an attribute that rules may read differs."""
     had = before.wanted_clearance()
     moved = goes_elsewhere(before, spec)
     # After a move nothing counts that was cleared for the other place.
@@ -157,12 +162,14 @@ def planned_change(
     after = spec
     if moved and not restate_clearance:
         after = replace(spec, clearance=reference, enabled=False)
+    given = what_rules_give(facts_of(before), facts_of(after))
     widens = (
-        admits_more(after.wanted_clearance(), reference)
+        bool(given)
+        or admits_more(after.wanted_clearance(), reference)
         or zone_is_trusted_more(after.zone, before.zone)
         or evidence_lasts_longer(after.evidence, before.evidence)
     )
-    return Change(before=before, after=after, moved=moved, widens=widens)
+    return Change(before=before, after=after, moved=moved, widens=widens, given=given)
 
 
 def _least(one: Clearance, other: Clearance) -> Clearance:
@@ -257,11 +264,17 @@ def _record_place(by: Acting, row: Deployment, change: Change, approved_by: User
             categories=clearance_words(has),
         )
     if change.widens or had != has or before.zone != after.zone:
-        _record_clearance(by, row, had, approved_by, widened=change.widens)
+        _record_clearance(by, row, had, approved_by, widened=change.widens, given=change.given)
 
 
 def _record_clearance(
-    by: Acting, row: Deployment, before: Clearance, approved_by: User | None, *, widened: bool
+    by: Acting,
+    row: Deployment,
+    before: Clearance,
+    approved_by: User | None,
+    *,
+    widened: bool,
+    given: tuple[str, ...] = (),
 ) -> None:
     _record(
         by,
@@ -274,6 +287,7 @@ def _record_clearance(
         categories=clearance_words(row.clearance()),
         before=[before.sensitivity.word, *clearance_words(before)],
         approved_by=str(approved_by.pk) if approved_by is not None else None,
+        **({"widens": list(given[:NAMED_IN_EVENT])} if given else {}),
     )
 
 

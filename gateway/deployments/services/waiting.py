@@ -21,9 +21,11 @@ from gateway.audit.registry import EventType
 from gateway.audit.services import record_event
 from gateway.deployments.models import Deployment, WaitingChange, WaitingState
 from gateway.deployments.services.registry import (
+    NAMED_IN_EVENT,
     change_deployment,
     clearance_words,
     create_deployment,
+    planned_change,
 )
 from gateway.deployments.spec import DeploymentSpec, checked, same_server, spec_of
 from gateway.deployments.spec_data import spec_data, spec_from
@@ -167,6 +169,7 @@ def _ask(by: Acting, row: Deployment, spec: DeploymentSpec, reason: str) -> Wait
         )
     clearance = spec.wanted_clearance()
     had = row.clearance()
+    given = planned_change(spec_of(row), spec, restate_clearance=True).given
     change = WaitingChange.objects.create(
         deployment=row,
         spec=spec_data(spec),
@@ -187,6 +190,7 @@ def _ask(by: Acting, row: Deployment, spec: DeploymentSpec, reason: str) -> Wait
                 "categories": clearance_words(clearance),
                 "before": [had.sensitivity.word, *clearance_words(had)],
                 "reason": change.reason,
+                "widens": list(given[:NAMED_IN_EVENT]),
             }
         ),
     )

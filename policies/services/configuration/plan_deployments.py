@@ -25,6 +25,7 @@ from gateway.deployments.spec import (
 from policies.engine.facts import Clearance, Zone
 from policies.services.configuration.steps import Authority, Run, Step, Verb, arrow
 from policies.services.configuration.wanted import DeploymentWanted, Wanted
+from policies.services.rules_read import rules_about_group
 
 _SHOWN = (
     *("provider", "base_url", "upstream_model", "zone", "endpoints", "modalities", "vendor"),
@@ -61,6 +62,7 @@ def plan_groups(present: Wanted, wanted: Wanted) -> Iterator[Step]:
                 verb=Verb.CHANGE,
                 subject=f"group {slug}",
                 lines=(*(f"+ {email}" for email in added), *(f"- {email}" for email in removed)),
+                widens=rules_about_group(slug),
                 run=_set_group(slug, members),
             )
 
@@ -124,7 +126,7 @@ def _change(row: Deployment, wanted: DeploymentWanted) -> Step | None:
         verb=Verb.CHANGE,
         subject=f"deployment {row.name}",
         lines=tuple(lines),
-        widens=tuple(_widening(before, spec, moved=change.moved, confirms=confirms)),
+        widens=(*_widening(before, spec, moved=change.moved, confirms=confirms), *change.given),
         run=lambda authority: change_deployment(
             by=authority.by,
             deployment=Deployment.objects.get(name=row.name),
