@@ -21,7 +21,7 @@ from frontend.policies.rule_form import Picks
 from frontend.policies.saving import save, version_of
 from gateway.accounts.models import Project, User
 from policies.engine.blanks import BlankKind, WrongAnswer
-from policies.engine.recipes import RECIPES
+from policies.engine.recipes import RECIPES, Built
 from policies.services import editing
 from policies.services.conflicts import Conflict
 from policies.services.drafts import draft_of
@@ -75,6 +75,7 @@ def recipes_page(request: HttpRequest, slug: str) -> HttpResponse:
         "form": form,
         "cooked": _shown(cooked, project) if cooked is not None else None,
         "came": came,
+        "may_clear": user.is_admin,
         "version": version_of(request.POST, draft),
     }
     status = came.status if form is None or not form.errors else 400
@@ -145,6 +146,15 @@ def _add(request: HttpRequest, user: User, project: Project, cooked: Cooked) -> 
     return came
 
 
+def _mended(sentence: str, built: Built) -> dict[str, Any]:
+    """A sentence with the deployments whose form would change it."""
+    return {
+        "sentence": sentence,
+        "mended": sentence in built.forms,
+        "deployments": built.forms.get(sentence, ()),
+    }
+
+
 def _shown(cooked: Cooked, project: Project) -> dict[str, Any]:
     """What a filled sentence comes to, in words."""
     built = cooked.built
@@ -156,7 +166,7 @@ def _shown(cooked: Cooked, project: Project) -> dict[str, Any]:
         "rules": editing.rule_lines_of(alone, project=project),
         "never": editing.never_lines_of({**alone, "never": list(built.never)}, project=project),
         "tests": len(built.tests),
-        "needs": built.needs,
-        "surprises": built.surprises,
+        "needs": [_mended(each, built) for each in built.needs],
+        "surprises": [_mended(each, built) for each in built.surprises],
         "problems": [f"{each.sentence} {each.advice}" for each in cooked.problems],
     }

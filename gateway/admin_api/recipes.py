@@ -65,6 +65,7 @@ class Recipes(APIView):
                 "tests": built.tests,
                 "needs": built.needs,
                 "surprises": built.surprises,
+                "forms": built.forms,
                 "document": cooked.document,
                 "problems": [
                     {"pointer": one.pointer, "sentence": one.sentence, "advice": one.advice}

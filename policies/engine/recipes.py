@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from policies.engine.blanks import BlankKind, Situation, WrongAnswer, amount_of, words_of
 from policies.engine.compile import CompiledPolicy, Target
-from policies.engine.facts import Clearance, Zone
+from policies.engine.facts import Clearance, DeploymentFacts, Zone
 from policies.engine.labels import Label
 from policies.engine.nouns import counted, listed
 from policies.engine.rules import Answer
@@ -25,7 +25,8 @@ _MOST_NAMED = 3  # in one sentence
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Built:
     """What a filled recipe comes to. `needs` are things that no policy can do, one sentence each;
-    `surprises` what holds and may not be expected."""
+    `surprises` what holds and may not be expected. `forms`: by such a sentence, the deployments
+    whose form would change it; none of them: another deployment would."""
 
     sentence: str
     rules: tuple[Part, ...]
@@ -33,6 +34,7 @@ class Built:
     tests: tuple[Part, ...] = ()
     needs: tuple[str, ...] = ()
     surprises: tuple[str, ...] = ()
+    forms: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,12 +99,16 @@ def _stays(filled: Filled, situation: Situation) -> Built:
         for one in what
         for alias, at_home in _aliases(situation.policy, one)
     ]
+    at_home = [name for name, facts in _facts(situation) if facts.zone is Zone.ON_PREM]
+    needs = _nobody_cleared("on-prem", at_home, what, situation)
     return Built(
         sentence=f"{_capital(listed(what))} data never leaves the house.",
         rules=(rule,),
         never=(never,),
         tests=tuple(tests),
+        needs=tuple(needs),
         surprises=(*_only_declared(what, situation), *_no_home(what, situation)),
+        forms=needs,
     )
 
 
@@ -115,12 +121,12 @@ def _masked(filled: Filled, situation: Situation) -> Built:
         "recipe": filled.origin,
     }
     wanted = situation.policy.taxonomy.join([Label(categories=frozenset(what))])
-    needs = [
+    needs = {
         f"{name} must be cleared for {wanted.sensitivity.word} and {listed(what)}: a policy only "
-        "narrows what a deployment may receive."
+        "narrows what a deployment may receive.": (name,)
         for name in to
         if not _covers(situation.policy.deployments[name].clearance, wanted)
-    ]
+    }
     # What is declared cannot be masked: it shows that the clearance is there, and the way open.
     tests: list[Part] = [
         {
@@ -142,6 +148,7 @@ def _masked(filled: Filled, situation: Situation) -> Built:
         tests=tuple(tests),
         needs=tuple(needs),
         surprises=(*_left_unmasked(what, to, masked, situation), *_only_declared(what, situation)),
+        forms=needs,
     )
 
 
@@ -166,16 +173,22 @@ def _regions(filled: Filled, situation: Situation) -> Built:
         if not any(situation.policy.deployments[name].region in regions for name in names)
         and _serves_chats(situation.policy.targets[alias])
     ]
-    silent = [name for name, facts in situation.policy.deployments.items() if not facts.region]
-    surprises = [
-        f"Nobody said in which region {name} is, so it gets none of this: state its region."
+    silent = [name for name, facts in _facts(situation) if not facts.region]
+    surprises = {
+        f"Nobody said in which region {name} is, so it gets none of this: state its region.": (
+            name,
+        )
         for name in silent[:_MOST_NAMED]
-    ]
+    }
+    there = [name for name, facts in _facts(situation) if facts.region and facts.region in regions]
+    needs = _nobody_cleared(f"in {listed(regions)}", there, what, situation)
     return Built(
         sentence=f"Only {listed(regions)} regions for {listed(what)}.",
         rules=(rule,),
         tests=tuple(tests),
+        needs=tuple(needs),
         surprises=(*surprises, *_only_declared(what, situation)),
+        forms={**needs, **surprises},
     )
 
 
@@ -286,6 +299,29 @@ def _only_declared(what: Sequence[str], situation: Situation) -> list[str]:
         for name in what
         if name not in found
     ]
+
+
+def _facts(situation: Situation) -> list[tuple[str, DeploymentFacts]]:
+    """The project's deployments by name."""
+    return sorted(situation.policy.deployments.items())
+
+
+def _nobody_cleared(
+    where: str, names: Sequence[str], what: Sequence[str], situation: Situation
+) -> dict[str, tuple[str, ...]]:
+    """What none of these deployments may receive, each with those that could be cleared for it."""
+    deployments = situation.policy.deployments
+    found = {}
+    for one in what:
+        label = _label_of(one, situation)
+        if not any(_covers(deployments[name].clearance, label) for name in names):
+            sentence = (
+                f"No deployment {where} is cleared for {label.sensitivity.word} and "
+                f"{listed(sorted(label.categories))}, so all of it is refused: a policy only "
+                "narrows what a deployment may receive."
+            )
+            found[sentence] = tuple(names)
+    return found
 
 
 def _no_home(what: Sequence[str], situation: Situation) -> list[str]:

@@ -200,6 +200,11 @@ def test_a_recipe_says_what_no_policy_can_do(lab: House, signed_in: SignIn) -> N
     page = page_of(signed_in("editor").post(f"{RECIPES}?recipe=masked-for", filled))
     assert "It still needs" in page
     assert "claude must be cleared for restricted and health" in page
+    assert "An admin of the organisation can change that" in page
+    assert "/deployments/" not in page
+    page = page_of(signed_in("admin").post(f"{RECIPES}?recipe=masked-for", filled))
+    assert '<a href="/deployments/claude/#what">Open the form of claude</a>' in page
+    assert "An admin of the organisation can change that" not in page
 
 
 def test_an_empty_blank_is_named_and_an_unknown_recipe_is_none(

@@ -76,6 +76,13 @@ def test_a_filled_recipe_is_a_document_that_can_be_published_and_nothing_is_save
     assert post(stage.client("editor")).json()["document"] == told["document"]
 
 
+def test_what_is_not_cleared_is_told_with_the_deployments_that_could_be(stage: Stage) -> None:
+    answers = {"what": ["health"], "to": ["claude"], "masked": ["EMAIL_ADDRESS"]}
+    told = post(stage.client("editor"), recipe="masked-for", answers=answers).json()
+    (need,) = told["needs"]
+    assert told["forms"] == {need: ["claude"]}
+
+
 def test_it_adds_to_the_draft_and_says_what_is_wrong_there(stage: Stage) -> None:
     kept = {"id": "mine", "then": {"prefer": ["claude"]}}
     wrong = {"text": "hello", "alias": "auto", "expect": {"denied": True}}

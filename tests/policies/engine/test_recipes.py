@@ -176,3 +176,35 @@ def test_every_blank_of_a_sentence_is_declared() -> None:
     assert {kind for recipe in RECIPES.values() for kind in recipe.blanks.values()} == set(
         BlankKind
     )
+
+
+def test_what_nobody_may_receive_names_the_forms_that_would_change_it(
+    world: Mapping[str, Any], make_policy: MakePolicy
+) -> None:
+    low = {"sensitivity": "internal", "categories": ["code"]}
+    places = {
+        "llama": {"zone": "on_prem", "region": "eu", "clearance": low},
+        "claude": {"zone": "cloud", "region": "us"},
+    }
+    policy = make_policy({**world, "deployments": places, "aliases": {"auto": list(places)}})
+    situation = Situation(policy, CLASSES)
+    stays = RECIPES["stays-on-prem"].build({"what": ["health", "code"]}, situation)
+    (need,) = stays.needs
+    assert need.startswith("No deployment on-prem is cleared for restricted and health, so all of")
+    assert stays.forms == {need: ("llama",)}
+    regions = RECIPES["only-regions"].build({"regions": ["us"], "what": ["health"]}, situation)
+    (need,) = regions.needs
+    assert need.startswith("No deployment in us is cleared for restricted and health")
+    assert regions.forms[need] == ("claude",)
+    answers = {"what": ["health"], "to": ["claude"], "masked": ["EMAIL_ADDRESS"]}
+    masked = RECIPES["masked-for"].build(answers, situation)
+    assert masked.forms == {masked.needs[0]: ("claude",)}
+
+
+def test_where_no_deployment_could_be_cleared_another_one_is_needed(
+    world: Mapping[str, Any], make_policy: MakePolicy
+) -> None:
+    places = {"claude": {"zone": "cloud"}}
+    policy = make_policy({**world, "deployments": places, "aliases": {"auto": ["claude"]}})
+    built = RECIPES["stays-on-prem"].build({"what": ["health"]}, Situation(policy, CLASSES))
+    assert built.forms == {built.needs[0]: ()}
