@@ -163,7 +163,8 @@ def test_a_chain_that_vanished_with_its_row_is_missed(sealed: FileJournal) -> No
 
 HEADS = {
     "text": (
-        "UPDATE audit_signedhead SET body = REPLACE(body, '202', '203') WHERE number = 1",
+        'UPDATE audit_signedhead SET body = REPLACE(body, \'"at":"2\', \'"at":"3\')'
+        " WHERE number = 1",
         "head 1: its signature is not of its text",
     ),
     "signature": (
