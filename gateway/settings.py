@@ -1,4 +1,4 @@
-"""The only reader of the environment. Every variable is listed in docs/interfaces.md.
+"""What every process is told, by the environment. Every variable is listed in docs/interfaces.md.
 
 State lives under `SLUICE_VAR` (default `var/`). Without `DATABASE_URL` and `REDIS_URL` this is
 the embedded default: SQLite in WAL mode and a private Valkey on a unix socket, for one web
@@ -9,113 +9,39 @@ import logging
 import os
 import secrets
 from datetime import timedelta
-from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import dj_database_url
 from cryptography.fernet import Fernet
 
-from gateway import login_settings
+from gateway import environment, login_settings
 from gateway.login_settings import *  # noqa: F403 -- names that django-allauth reads
 from gateway.secret_files import read_or_create_secret
 from gateway.store_urls import broker_url, with_password
 
 BASE_DIR = Path(__file__).resolve().parent.parent
-
-
-def _refuse(name: str, problem: str) -> NoReturn:
-    # Before Django can check anything: one line, whichever process it is.
-    raise SystemExit(f"Sluice does not start: {name} {problem}")
-
-
-def _folder(name: str, default: Path) -> Path:
-    folder = Path(os.environ.get(name) or default).resolve()
-    try:
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    except OSError as error:
-        _refuse(name, f"is {folder}, which cannot be made ({error.strerror}).")
-    return folder
-
-
-def _number(name: str, default: int, *, at_most: int) -> int:
-    text = os.environ.get(name) or str(default)
-    if not (text.isascii() and text.isdigit() and 0 < int(text[:20]) <= at_most):
-        _refuse(name, f"is {text[:40]!r}; it must be a whole number from 1 to {at_most}.")
-    return int(text)
-
-
-def _text_of(name: str, place: str) -> str:
-    try:
-        text = Path(place).read_text(encoding="utf-8").strip()
-    except OSError as error:
-        _refuse(name, f"is {place}, which cannot be read ({error.strerror}).")
-    except UnicodeDecodeError:
-        _refuse(name, f"is {place}, which is not a text.")
-    if not text:
-        _refuse(name, f"is {place}, which is empty.")
-    return text
-
-
-def _secret(name: str) -> str | None:
-    """From the variable, or from the file that `NAME_FILE` names; None: neither is set."""
-    given, place = os.environ.get(name), os.environ.get(f"{name}_FILE")
-    if given and place:
-        _refuse(name, f"is set and {name}_FILE is, too: set one of them.")
-    return _text_of(f"{name}_FILE", place) if place else given or None
-
-
-def _flag(name: str) -> bool:
-    text = (os.environ.get(name) or "0").lower()
-    if text not in {"0", "1", "false", "true", "no", "yes"}:
-        _refuse(name, f"is {text[:40]!r}; it must be 1 or 0.")
-    return text in {"1", "true", "yes"}
-
-
 # Whatever this process writes (database, journal, exports) is its owner's alone.
 os.umask(0o077)
-VAR_DIR = _folder("SLUICE_VAR", BASE_DIR / "var")
-
-
-def _words(name: str, default: str = "") -> list[str]:
-    return [word for word in os.environ.get(name, default).replace(",", " ").split() if word]
-
-
-def _networks(name: str, default: str) -> tuple[IPv4Network | IPv6Network, ...]:
-    try:
-        return tuple(ip_network(word) for word in _words(name, default))
-    except ValueError as error:
-        _refuse(name, f"is wrong: {error}. Write networks such as 10.0.0.0/8.")
-
-
-def environment_secret(name: str) -> str | None:
-    """A vendor's credential from the variable that `sluice.yaml` names, or from the file that
-    `NAME_FILE` names; None when neither is set.
-
-    Sluice's own secrets cannot be named: a credential is sent to a vendor.
-    """
-    if name.startswith(("SLUICE_", "DATABASE_", "REDIS_")):
-        return None
-    return _secret(name)
-
+VAR_DIR = environment.folder("SLUICE_VAR", BASE_DIR / "var")
 
 # --- Where it is reached -------------------------------------------------------------------
 HOST = os.environ.get("SLUICE_HOST", "127.0.0.1")
-PORT = _number("PORT", 8000, at_most=65_535)
+PORT = environment.number("PORT", 8000, at_most=65_535)
 PUBLIC_URL = os.environ.get("SLUICE_PUBLIC_URL", f"http://{HOST}:{PORT}").rstrip("/")
 _public_host = PUBLIC_URL.split("://", 1)[-1].split("/", 1)[0].rsplit(":", 1)[0]
 ALLOWED_HOSTS = sorted(
-    {"127.0.0.1", "localhost", "[::1]", _public_host, *_words("SLUICE_ALLOWED_HOSTS")}
+    {"127.0.0.1", "localhost", "[::1]", _public_host, *environment.words("SLUICE_ALLOWED_HOSTS")}
 )
 CSRF_TRUSTED_ORIGINS = [PUBLIC_URL]
 _https = PUBLIC_URL.startswith("https://")
 # Proxies whose X-Forwarded-For and X-Forwarded-Proto count (gateway.forwarded); nobody else's do.
-TRUSTED_PROXIES = _networks("SLUICE_TRUSTED_PROXIES", "")
+TRUSTED_PROXIES = environment.networks("SLUICE_TRUSTED_PROXIES", "")
 
 # --- Secrets -------------------------------------------------------------------------------
 # The embedded default: SQLite and a private store, one web process and one worker.
-_database_url = _secret("DATABASE_URL")
+_database_url = environment.secret("DATABASE_URL")
 EMBEDDED = not _database_url
 # Secrets that only the embedded default makes for itself: several processes must have the same.
 # `sluice.E006` refuses to start with any in this list.
@@ -131,13 +57,13 @@ def _own_secret(name: str, file: str) -> str:
 
 # A key a line: the first one signs, all are accepted, so that it may be replaced.
 SECRET_KEY, *SECRET_KEY_FALLBACKS = (
-    _secret("SLUICE_SECRET_KEY") or _own_secret("SLUICE_SECRET_KEY", "secret.key")
+    environment.secret("SLUICE_SECRET_KEY") or _own_secret("SLUICE_SECRET_KEY", "secret.key")
 ).split("\n")
 
 
 def _key_encryption_key() -> str | Path:
     name = "SLUICE_KEY_ENCRYPTION_KEY"
-    given = _secret(name)
+    given = environment.secret(name)
     place = os.environ.get(f"{name}_FILE")
     if place:
         return Path(place).resolve()
@@ -172,31 +98,31 @@ if EMBEDDED:
 else:
     # CONN_MAX_AGE stays 0: under ASGI a kept connection per thread exhausts the server.
     DATABASES = {"default": dict(dj_database_url.parse(_database_url or "", conn_max_age=0))}
-    if _password := _secret("DATABASE_PASSWORD"):
+    if _password := environment.secret("DATABASE_PASSWORD"):
         DATABASES["default"]["PASSWORD"] = _password
 VALKEY_SOCKET = VAR_DIR / "valkey.sock"
-REDIS_URL = _secret("REDIS_URL") or f"unix://{VALKEY_SOCKET}"
-if _password := _secret("REDIS_PASSWORD"):
+REDIS_URL = environment.secret("REDIS_URL") or f"unix://{VALKEY_SOCKET}"
+if _password := environment.secret("REDIS_PASSWORD"):
     REDIS_URL = with_password(REDIS_URL, _password)
 CELERY_BROKER_URL = broker_url(REDIS_URL)
 
 # --- The boundary --------------------------------------------------------------------------
 # Addresses an on_prem deployment may resolve to, checked at every connect.
-ON_PREM_NETWORKS = _networks("SLUICE_ON_PREM_NETWORKS", "127.0.0.0/8 ::1/128")
+ON_PREM_NETWORKS = environment.networks("SLUICE_ON_PREM_NETWORKS", "127.0.0.0/8 ::1/128")
 SNAPSHOT_POLL = timedelta(milliseconds=250)
 JOURNAL_DIR = VAR_DIR / "journal"
 # Signs the heads of the audit; made at the first start.
 AUDIT_KEY_FILE = Path(os.environ.get("SLUICE_AUDIT_KEY") or VAR_DIR / "audit.key").resolve()
 AUDIT_KEY_GIVEN = bool(os.environ.get("SLUICE_AUDIT_KEY"))
 # Where heads are kept, and where events go, outside of this installation's reach.
-AUDIT_ANCHORS = _words("SLUICE_AUDIT_ANCHORS")
-AUDIT_STREAMS = _words("SLUICE_AUDIT_STREAMS")
+AUDIT_ANCHORS = environment.words("SLUICE_AUDIT_ANCHORS")
+AUDIT_STREAMS = environment.words("SLUICE_AUDIT_STREAMS")
 # Whatever may leave on-prem is committed to the database before it does.
-AUDIT_STRICT = _flag("SLUICE_AUDIT_STRICT")
+AUDIT_STRICT = environment.flag("SLUICE_AUDIT_STRICT")
 # Where alerts of budgets go out: smtp://, smtp+tls:// (STARTTLS), smtps://.
 _mail = urlsplit(os.environ.get("SLUICE_EMAIL_URL") or "")
 if _mail.scheme not in {"", "smtp", "smtp+tls", "smtps"}:
-    _refuse("SLUICE_EMAIL_URL", "begins with another word than smtp, smtp+tls or smtps.")
+    environment.refuse("SLUICE_EMAIL_URL", "begins with another word than smtp, smtp+tls or smtps.")
 EMAIL_HOST = _mail.hostname or ""
 EMAIL_PORT = _mail.port or {"smtps": 465, "smtp+tls": 587}.get(_mail.scheme, 25)
 EMAIL_HOST_USER = unquote(_mail.username or "")
@@ -205,7 +131,7 @@ EMAIL_USE_SSL = _mail.scheme == "smtps"
 EMAIL_USE_TLS = _mail.scheme == "smtp+tls"
 EMAIL_TIMEOUT = 10
 DEFAULT_FROM_EMAIL = os.environ.get("SLUICE_EMAIL_FROM") or "sluice@localhost"
-MAX_BODY_BYTES = _number("SLUICE_MAX_BODY_BYTES", 20 * 1024 * 1024, at_most=1024**3)
+MAX_BODY_BYTES = environment.number("SLUICE_MAX_BODY_BYTES", 20 * 1024 * 1024, at_most=1024**3)
 CONFIG_FILE = Path(os.environ["SLUICE_CONFIG"]) if os.environ.get("SLUICE_CONFIG") else None
 # A long chat is sent whole with each message.
 DATA_UPLOAD_MAX_MEMORY_SIZE = MAX_BODY_BYTES
@@ -216,9 +142,9 @@ FILE_UPLOAD_HANDLERS = ["django.core.files.uploadhandler.MemoryFileUploadHandler
 VENDOR_KEYS = {
     vendor: credential
     for vendor, credential in (
-        ("openai", _secret("OPENAI_API_KEY")),
-        ("anthropic", _secret("ANTHROPIC_API_KEY")),
-        ("gemini", _secret("GEMINI_API_KEY")),
+        ("openai", environment.secret("OPENAI_API_KEY")),
+        ("anthropic", environment.secret("ANTHROPIC_API_KEY")),
+        ("gemini", environment.secret("GEMINI_API_KEY")),
     )
     if credential
 }
@@ -286,13 +212,13 @@ CACHES = login_settings.COUNTING_CACHES
 OPENID_CONNECT = login_settings.OpenIDConnect(
     issuer=(os.environ.get("SLUICE_OIDC_ISSUER") or "").rstrip("/"),
     client_id=os.environ.get("SLUICE_OIDC_CLIENT_ID") or "",
-    client_secret=_secret("SLUICE_OIDC_CLIENT_SECRET") or "",
+    client_secret=environment.secret("SLUICE_OIDC_CLIENT_SECRET") or "",
     name=os.environ.get("SLUICE_OIDC_NAME") or "your organisation",
-    scopes=tuple(_words("SLUICE_OIDC_SCOPES", "openid email profile")),
+    scopes=tuple(environment.words("SLUICE_OIDC_SCOPES", "openid email profile")),
     groups_claim=os.environ.get("SLUICE_OIDC_GROUPS_CLAIM") or "groups",
 )
 # Where the provider may be beside public addresses.
-OIDC_NETWORKS = (*ON_PREM_NETWORKS, *_networks("SLUICE_OIDC_NETWORKS", ""))
+OIDC_NETWORKS = (*ON_PREM_NETWORKS, *environment.networks("SLUICE_OIDC_NETWORKS", ""))
 SOCIALACCOUNT_PROVIDERS = login_settings.providers(OPENID_CONNECT)
 LOGIN_URL = "/login/"
 LOGIN_REDIRECT_URL = "/"
@@ -384,24 +310,26 @@ CELERY_TASK_DEFAULT_QUEUE = "default"
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 
 # --- Seeing it run ---------------------------------------------------------------------------
-METRICS_KEY = _secret("SLUICE_METRICS_KEY")
+METRICS_KEY = environment.secret("SLUICE_METRICS_KEY")
 WORKER_METRICS_PORT = (
-    _number("SLUICE_WORKER_METRICS_PORT", 1, at_most=65_535)
+    environment.number("SLUICE_WORKER_METRICS_PORT", 1, at_most=65_535)
     if os.environ.get("SLUICE_WORKER_METRICS_PORT")
     else None
 )
 # Where traces go (OTLP over HTTP); outside of the on-prem networks only with OTLP_FOREIGN.
 OTLP_ENDPOINT = os.environ.get("SLUICE_OTLP_ENDPOINT") or None
-OTLP_FOREIGN = _flag("SLUICE_OTLP_FOREIGN")
+OTLP_FOREIGN = environment.flag("SLUICE_OTLP_FOREIGN")
 
 # --- Logs: never content -------------------------------------------------------------------
 LOG_LEVEL = (os.environ.get("SLUICE_LOG_LEVEL") or "INFO").upper()
 if LOG_LEVEL not in logging.getLevelNamesMapping():
-    _refuse("SLUICE_LOG_LEVEL", f"is {LOG_LEVEL[:40]!r}; use DEBUG, INFO, WARNING or ERROR.")
+    environment.refuse(
+        "SLUICE_LOG_LEVEL", f"is {LOG_LEVEL[:40]!r}; use DEBUG, INFO, WARNING or ERROR."
+    )
 # `line` for people, `json` for collectors: then with a line per request, too.
 LOG_FORMAT = os.environ.get("SLUICE_LOG_FORMAT") or "line"
 if LOG_FORMAT not in {"line", "json"}:
-    _refuse("SLUICE_LOG_FORMAT", f"is {LOG_FORMAT[:40]!r}; use line or json.")
+    environment.refuse("SLUICE_LOG_FORMAT", f"is {LOG_FORMAT[:40]!r}; use line or json.")
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,

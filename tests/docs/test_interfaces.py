@@ -28,7 +28,7 @@ def source(*patterns: str) -> str:
 
 def test_every_environment_variable_is_listed_and_used() -> None:
     settings = source("gateway/settings.py")
-    readers = r"(?:environ(?:\.get\(|\[)|_(?:flag|words|number|networks|folder|secret)\(\s*)"
+    readers = r"(?:environ(?:\.get\(|\[)|environment\.\w+\(\s*)"
     used = set(re.findall(readers + r'"([A-Z_]+)"', settings))
     used |= set(re.findall(r'\bname = "([A-Z_]+)"', settings))
     assert used == set(re.findall(r"^\| `([A-Z_]+)`", section("Environment"), re.MULTILINE))

@@ -61,7 +61,7 @@ def test_secrets_come_from_files(tmp_path: Path) -> None:
     done = settled(
         tmp_path,
         "print(s.DATABASES['default']['PASSWORD'], s.REDIS_URL, s.CELERY_BROKER_URL,"
-        " s.environment_secret('VENDOR'), s.environment_secret('DATABASE_PASSWORD'), sep='|')",
+        " *map(s.environment.credential, ('VENDOR', 'DATABASE_PASSWORD')), sep='|')",
         DATABASE_URL="postgres://sluice@database/sluice",
         DATABASE_PASSWORD_FILE=str(tmp_path / "db"),
         REDIS_URL="redis://store:6379/1",

@@ -7,10 +7,10 @@ from pathlib import Path
 
 from django.core.exceptions import ValidationError
 
+from gateway import environment
 from gateway.deployments.models import ENDPOINTS, Provider
 from gateway.deployments.services.aliases import ALIAS_FORM
 from gateway.deployments.spec import MODALITIES, DeploymentSpec, checked, default_clearance
-from gateway.settings import environment_secret
 from policies.engine.facts import Clearance, Evidence, Zone
 from policies.engine.labels import Sensitivity
 from policies.engine.problems import Place
@@ -159,7 +159,7 @@ def _from_environment(place: Place) -> tuple[str, str]:
     name = place.text(what="a variable's name")
     if name is None:
         return "", ""
-    secret = environment_secret(name) if _VARIABLE.fullmatch(name) else None
+    secret = environment.credential(name) if _VARIABLE.fullmatch(name) else None
     if secret is None:
         # Not quoted: people write the credential itself here, and this is logged at the start.
         place.refuse(

@@ -10,6 +10,7 @@ from django.core.exceptions import PermissionDenied, ValidationError
 from django.core.management.base import BaseCommand, CommandError
 from typing_extensions import override
 
+from gateway import environment
 from gateway.accounts.console import acting, person
 from gateway.deployments.models import Deployment
 from gateway.deployments.probing import probe
@@ -21,7 +22,6 @@ from gateway.deployments.services import (
 )
 from gateway.deployments.services.registry import clearance_words
 from gateway.deployments.spec import default_clearance, spec_of
-from gateway.settings import environment_secret
 from policies.engine.facts import Clearance, Zone
 from policies.engine.labels import Sensitivity
 
@@ -81,7 +81,7 @@ class Command(BaseCommand):
     def _renew(self, options: dict[str, Any]) -> None:
         row = _named(options["name"])
         name = options["from_env"]
-        credential = (environment_secret(name) or "") if name else _typed()
+        credential = (environment.credential(name) or "") if name else _typed()
         if not credential:
             where = f"the variable {name}" if name else "standard input"
             raise CommandError(f"there is no credential in {where}")
