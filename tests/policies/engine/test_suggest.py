@@ -6,10 +6,12 @@ from typing import Any
 
 import pytest
 
+from policies.classification.recognizers import DATA_CLASSES
 from policies.engine.compile import CompiledPolicy
 from policies.engine.decide import decide
 from policies.engine.facts import RequestFacts
 from policies.engine.labels import Taxonomy
+from policies.engine.nouns import NOUNS
 from policies.engine.suggest import (
     MOST_DECISIONS,
     Change,
@@ -265,3 +267,7 @@ def test_a_second_scan_that_finds_more_is_believed(
 
 def test_kinds_have_words() -> None:
     assert {change.value for change in Change} == {"mask", "remove", "approval", "alias", "several"}
+
+
+def test_whatever_is_found_has_a_noun_that_people_use() -> None:
+    assert [name for name in DATA_CLASSES if name not in NOUNS] == []
