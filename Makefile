@@ -11,7 +11,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # Two tests at once, file by file; what starts servers or a browser is run one by one.
 PARALLEL ?= -n 2 --dist loadfile
 
-.PHONY: run test test-postgres test-live lint check bench lock upgrade format clean
+.PHONY: run test test-postgres test-live lint check bench tour lock upgrade format clean
 
 run: $(VENV)/.run  ## set everything up and serve http://127.0.0.1:8000 (PORT, SLUICE_VAR)
 	@exec $(BIN)/python -m gateway.supervisor
@@ -44,6 +44,9 @@ bench: $(VENV)/.dev  ## CPU per request beside nginx and LiteLLM's proxy
 	$(BIN)/python -m bench.decide
 	$(BIN)/python -m bench.masking
 	$(BIN)/python -m bench.batches
+
+tour: $(VENV)/.dev  ## take the pictures of docs/tour.md again
+	$(BIN)/python -m tests.browser.tour
 
 upgrade: $(VENV)/.run  ## back up, migrate, verify
 	$(BIN)/python -m gateway.supervisor.upgrade

@@ -1,4 +1,4 @@
-"""Takes the pictures of `docs/screenshots/` from a real Sluice: `python -m tests.browser.tour`."""
+"""Takes the pictures of `docs/tour.md` from a real Sluice: `make tour`, and a test each time."""
 
 import tempfile
 from contextlib import ExitStack
@@ -9,7 +9,7 @@ from playwright.sync_api import Browser, ViewportSize, expect, sync_playwright
 from tests.browser.screens import CLEAN_TEXT, IBAN_TEXT, Screens
 from tests.browser.scribe import SCRIBE, Scribe
 from tests.browser.tables import Tables, feedback
-from tests.browser.tour_policies import policies
+from tests.browser.tour_policies import Picture, policies
 from tests.support.sluice import ROOT, Sluice
 
 CHROMIUM = Path("/usr/bin/chromium")
@@ -24,14 +24,18 @@ WARDS = {
 QUESTION = "What happens to a message that quotes an account number?"
 
 
-def picture(screens: Screens, name: str) -> None:
-    """Save what is seen, once nothing moves any more."""
-    screens.page.evaluate("Promise.all(document.getAnimations().map((each) => each.finish()))")
-    screens.page.mouse.move(0, 0)
-    screens.page.screenshot(path=PICTURES / f"{name}.png")
+def camera(folder: Path) -> Picture:
+    """What saves in `folder` what is seen, once nothing moves any more."""
+
+    def picture(screens: Screens, name: str) -> None:
+        screens.page.evaluate("Promise.all(document.getAnimations().map((each) => each.finish()))")
+        screens.page.mouse.move(0, 0)
+        screens.page.screenshot(path=folder / f"{name}.png")
+
+    return picture
 
 
-def desk(browser: Browser, sluice: Sluice, scheme: str) -> None:
+def desk(browser: Browser, sluice: Sluice, scheme: str, picture: Picture) -> None:
     """The door, the lens, a talk and a refusal, at a desk."""
     context = browser.new_context(
         base_url=sluice.url,
@@ -73,13 +77,12 @@ def desk(browser: Browser, sluice: Sluice, scheme: str) -> None:
     screens.page.keyboard.press("Escape")
     screens.page.get_by_role("button", name="This conversation").click()
     picture(screens, f"chat-options-{scheme}")
-    for show in (written, library, batches, people, administration):
-        show(screens, scheme)
-    policies(screens, scheme, picture)
+    for show in (written, library, batches, people, administration, policies):
+        show(screens, scheme, picture)
     context.close()
 
 
-def written(screens: Screens, scheme: str) -> None:
+def written(screens: Screens, scheme: str, picture: Picture) -> None:
     """A reply with everything that Markdown has, and a file beside the question."""
     screens.page.goto("/p/demo/")
     screens.choose("scribe")
@@ -96,7 +99,7 @@ def written(screens: Screens, scheme: str) -> None:
     picture(screens, f"chat-written-{scheme}")
 
 
-def library(screens: Screens, scheme: str) -> None:
+def library(screens: Screens, scheme: str, picture: Picture) -> None:
     """Prompts, search, keys."""
     page = screens.page
     page.goto("/p/demo/prompts/")
@@ -121,7 +124,7 @@ def library(screens: Screens, scheme: str) -> None:
     picture(screens, f"shortcuts-{scheme}")
 
 
-def people(screens: Screens, scheme: str) -> None:
+def people(screens: Screens, scheme: str, picture: Picture) -> None:
     """Projects, people, keys, one's account."""
     page = screens.page
     for name, path in (
@@ -141,7 +144,7 @@ def people(screens: Screens, scheme: str) -> None:
     picture(screens, f"key-shown-once-{scheme}")
 
 
-def batches(screens: Screens, scheme: str) -> None:
+def batches(screens: Screens, scheme: str, picture: Picture) -> None:
     """A table on its way: where its rows would go, and what came back."""
     tables = Tables(screens.page)
     tables.upload(feedback(915))
@@ -156,7 +159,7 @@ def batches(screens: Screens, scheme: str) -> None:
     picture(screens, f"batches-{scheme}")
 
 
-def administration(screens: Screens, scheme: str) -> None:
+def administration(screens: Screens, scheme: str, picture: Picture) -> None:
     """How the day went, where models are, and what may go to one of them."""
     page = screens.page
     page.goto("/overview/")
@@ -169,7 +172,7 @@ def administration(screens: Screens, scheme: str) -> None:
     picture(screens, f"deployment-{scheme}")
 
 
-def phone(browser: Browser, sluice: Sluice) -> None:
+def phone(browser: Browser, sluice: Sluice, picture: Picture) -> None:
     """A talk and the drawer on a phone."""
     context = browser.new_context(
         base_url=sluice.url,
@@ -192,24 +195,32 @@ def phone(browser: Browser, sluice: Sluice) -> None:
     context.close()
 
 
-def main() -> None:
-    """Start a Sluice of its own, take every picture, stop it."""
-    PICTURES.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
-        sluice = Sluice(Path(folder) / "var", worker=True)
+def take(browser: Browser, folder: Path) -> None:
+    """Start a Sluice of its own, take every picture into `folder`, stop it."""
+    picture = camera(folder)
+    with tempfile.TemporaryDirectory() as place, ExitStack() as stack:
+        sluice = Sluice(Path(place) / "var", worker=True)
         sluice.var.mkdir()
         try:
             sluice.start()
             scribe = stack.enter_context(Scribe())
             sluice.apply(SCRIBE.format(url=scribe.base_url))
-            with sync_playwright() as driver:
-                browser = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-                for scheme in ("light", "dark"):
-                    desk(browser, sluice, scheme)
-                phone(browser, sluice)
-                browser.close()
+            for scheme in ("light", "dark"):
+                desk(browser, sluice, scheme, picture)
+            phone(browser, sluice, picture)
         finally:
             sluice.stop()
+
+
+def main() -> None:
+    """Replace the pictures of the documents."""
+    PICTURES.mkdir(parents=True, exist_ok=True)
+    for old in PICTURES.glob("*.png"):
+        old.unlink()
+    with sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        take(browser, PICTURES)
+        browser.close()
 
 
 if __name__ == "__main__":
