@@ -42,7 +42,7 @@ def may_edit(user: User, project: Project | None) -> bool:
 
 
 def address(name: str, project: Project | None, **more: Any) -> str:
-    """Where a page of the policy is: `policy`, `policy-draft`, `policy-rule`, `policy-diff`."""
+    """Where a page of the policy is: `policy`, `policy-draft`, `policy-rule`, …"""
     if project is None:
         return reverse(f"organisation-{name}", kwargs=more)
     return reverse(f"project-{name}", kwargs={"slug": project.slug, **more})
@@ -54,12 +54,10 @@ def addresses(project: Project | None) -> dict[str, str]:
         "seen": "policy",
         "draft": "policy-draft",
         "rule": "policy-rule",
+        "recipes": "policy-recipes",
         "diff": "policy-diff",
     }
-    found = {key: address(name, project) for key, name in names.items()}
-    if project is not None:
-        found["recipes"] = address("policy-recipes", project)
-    return found
+    return {key: address(name, project) for key, name in names.items()}
 
 
 def whose(project: Project | None) -> dict[str, Any]:

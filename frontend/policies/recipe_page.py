@@ -49,12 +49,10 @@ _BLANKS = {
 @never_cache
 @login_required
 @require_http_methods(["GET", "HEAD", "POST"])
-def recipes_page(request: HttpRequest, slug: str) -> HttpResponse:
-    """Every sentence; `?recipe=` opens one."""
+def recipes_page(request: HttpRequest, slug: str | None = None) -> HttpResponse:
+    """Every sentence, for a project's policy or the organisation's; `?recipe=` opens one."""
     user = cast("User", request.user)
     project = project_to_edit(user, slug)
-    if project is None:
-        raise Http404
     known = {str(each["id"]): each for each in offered(by=user, project=project)}
     chosen = request.GET.get("recipe", "")
     if chosen and chosen not in known:
@@ -124,7 +122,7 @@ def _field(label: str, kind: BlankKind, choices: list[str]) -> forms.Field:
     )
 
 
-def _cook(form: forms.Form, recipe: str, user: User, project: Project) -> Cooked | None:
+def _cook(form: forms.Form, recipe: str, user: User, project: Project | None) -> Cooked | None:
     if not form.is_valid():
         return None
     try:
@@ -134,7 +132,7 @@ def _cook(form: forms.Form, recipe: str, user: User, project: Project) -> Cooked
         return None
 
 
-def _add(request: HttpRequest, user: User, project: Project, cooked: Cooked) -> Came:
+def _add(request: HttpRequest, user: User, project: Project | None, cooked: Cooked) -> Came:
     given = cast("Mapping[str, str]", request.POST)
     try:
         came = save(cooked.document, given, by=user, project=project)
@@ -155,7 +153,7 @@ def _mended(sentence: str, built: Built) -> dict[str, Any]:
     }
 
 
-def _shown(cooked: Cooked, project: Project) -> dict[str, Any]:
+def _shown(cooked: Cooked, project: Project | None) -> dict[str, Any]:
     """What a filled sentence comes to, in words."""
     built = cooked.built
     names = ("kind", "project", "categories")

@@ -14,6 +14,7 @@ _PAGES = (
     ("", policy_page, "policy"),
     ("draft/", draft_page, "policy-draft"),
     ("draft/rule/", rule_page, "policy-rule"),
+    ("recipes/", recipes_page, "policy-recipes"),
     ("compare/", diff_page, "policy-diff"),
 )
 
@@ -23,7 +24,6 @@ def _paths() -> Iterator[URLPattern]:
         yield path(f"policy/{end}", view, name=f"organisation-{name}")
         yield path(f"p/<slug:slug>/policy/{end}", view, name=f"project-{name}")
     yield path("approvals/", approvals_page, name="approvals")
-    yield path("p/<slug:slug>/policy/recipes/", recipes_page, name="project-policy-recipes")
 
 
 urlpatterns = list(_paths())

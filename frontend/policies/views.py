@@ -12,7 +12,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_safe
 
-from frontend.policies import life
+from frontend.policies import life, organisation_shadow
 from frontend.policies.drafting import Came, act
 from frontend.policies.matrix import levels, matrix_of
 from frontend.policies.places import may_edit, project_to_see, whose
@@ -50,6 +50,8 @@ def policy_page(request: HttpRequest, slug: str | None = None) -> HttpResponse:
             came = life.add_exception(form, by=user, project=project)
         elif name in life.ACTS and project is not None:
             came = life.ACTS[name](given, by=user, project=project)
+        elif name in {"shadow-start", "shadow-end"}:
+            came = organisation_shadow.act(name, request, by=user)
         else:
             came = act(name, given, by=user, project=project)
         if came.done and not came.problems:
@@ -130,6 +132,11 @@ def _context(request: HttpRequest, user: User, project: Project | None) -> dict[
     own = overview(project)
     editor = may_edit(user, project)
     audited = {each.slug for each in audited_projects(user)} if project is not None else set()
+    beside = (
+        {"shadow": life.shadow_shown(project)}
+        if project is not None
+        else organisation_shadow.seen(request, user)
+    )
     return whose(project) | {
         "own": own,
         "organisation": overview(None) if project is not None else None,
@@ -143,7 +150,7 @@ def _context(request: HttpRequest, user: User, project: Project | None) -> dict[
         "number": own.revision.number if own.revision is not None else 0,
         "revisions": revisions_of(project)[:MAX_REVISIONS],
         "exception_form": life.exception_form(project, user) if editor and project else None,
-        "shadow": life.shadow_shown(project) if project is not None else None,
         "oddities": life.oddities(project) if editor and "lint" in request.GET else None,
         "given": request.POST if request.method == "POST" else {},
+        **beside,
     }

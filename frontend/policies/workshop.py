@@ -25,7 +25,6 @@ from frontend.policies.saving import save
 from frontend.policies.trying import try_it
 from gateway.accounts.models import Project, User
 from gateway.deployments.models import ModelAlias
-from policies.engine.recipes import RECIPES
 from policies.services import editing
 from policies.services.conflicts import Conflict
 from policies.services.differences import difference
@@ -154,7 +153,6 @@ def _context(request: HttpRequest, project: Project | None, came: Came) -> dict[
         "never_form": never_form(project, at=at),
         "never_at": at,
         "tests": editing.parts(document, "tests"),
-        "recipes": RECIPES.values() if project is not None else (),
         "differences": difference(current, draft.document, known).sentences if draft else (),
         "written": written if written is not None else as_yaml(document),
         "aliases": list(ModelAlias.objects.order_by("name").values_list("name", flat=True)),

@@ -9,10 +9,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from gateway.accounts.access import get_project_for
 from gateway.accounts.models import Project
-from gateway.accounts.roles import Role
-from gateway.admin_api.views import person_of
+from gateway.admin_api.policies.access import Access, owner_for, person_of
 from policies.engine.blanks import WrongAnswer
 from policies.services.recipes import cook, offered
 
@@ -20,20 +18,27 @@ from policies.services.recipes import cook, offered
 class Filling(serializers.Serializer[Any]):
     """What `POST /api/policies/recipes` takes."""
 
-    project = serializers.CharField(max_length=63)
+    project = serializers.CharField(
+        max_length=63,
+        required=False,
+        default="",
+        allow_blank=True,
+        help_text="Empty: the organisation's.",
+    )
     recipe = serializers.CharField(max_length=64)
     answers = serializers.DictField(required=False, default=dict)
 
 
 class Recipes(APIView):
-    """`/api/policies/recipes`: what a project's editors can say in one sentence."""
+    """`/api/policies/recipes`: what a policy's editors can say in one sentence."""
 
     @extend_schema(
-        parameters=[OpenApiParameter("project", str, required=True)],
+        parameters=[OpenApiParameter("project", str, description="Empty: the organisation's.")],
         responses=OpenApiTypes.OBJECT,
     )
     def get(self, request: Request) -> Response:
-        """Every recipe with its blanks and what each may hold in `?project=`."""
+        """Every recipe with its blanks and what each may hold in `?project=` or, without, in the
+        organisation's policy."""
         project = _project(request, request.query_params.get("project", ""))
         return Response({"recipes": offered(by=person_of(request), project=project)})
 
@@ -76,9 +81,5 @@ class Recipes(APIView):
         )
 
 
-def _project(request: Request, slug: str) -> Project:
-    user, auth = person_of(request), request.auth
-    bound = getattr(auth, "project", None)
-    if bound is not None and bound.slug != slug:
-        slug = ""  # a key sees its own project alone
-    return get_project_for(user, slug, Role.EDITOR)
+def _project(request: Request, slug: str) -> Project | None:
+    return owner_for(request, slug or None, Access.EDIT)

@@ -5,12 +5,13 @@ organisation for this project alone.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from django.core.exceptions import ValidationError
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from gateway.accounts.access import require, require_admin
@@ -64,6 +65,43 @@ def start_shadow(
             revision=shadow.hash,
         )
     return shadow
+
+
+def start_organisation_shadows(
+    *, by: Acting, projects: Sequence[Project], document: Mapping[str, Any], source: str
+) -> None:
+    """Decide a document of the organisation beside its policy in each of these projects, or in
+    none. Raises as `start_shadow`."""
+    require_admin(by)
+    with changing():
+        for project in projects:
+            start_shadow(by=by, project=project, document=document, source=source)
+
+
+def organisation_shadows() -> QuerySet[Shadow]:
+    """Each project's shadow that is a document of the organisation, by the project's name. Checks
+    no access."""
+    rows = Shadow.objects.filter(
+        ended_at__isnull=True,
+        document__kind=Kind.ORGANISATION.value,
+        project__archived=False,
+    )
+    return rows.select_related("project").order_by("project__name")
+
+
+def sources_by_project() -> dict[Any, str]:
+    """Where what is in shadow now came from, by the project's key. Checks no access."""
+    rows = Shadow.objects.filter(ended_at__isnull=True)
+    return dict(rows.values_list("project_id", "source"))
+
+
+def end_organisation_shadow(*, by: Acting, project: Project) -> None:
+    """End what the organisation has in shadow in this project; one of the project's own stays.
+    Raises PermissionDenied."""
+    require_admin(by)
+    with changing():
+        if organisation_shadows().filter(project=project).exists():
+            _end(by, project)
 
 
 def end_shadow(*, by: Acting, project: Project) -> None:

@@ -7,8 +7,10 @@ from typing import Any
 import pytest
 from django.test import Client
 
+from gateway.deployments.models import Deployment
 from policies.models import PolicyDraft, PolicyRevision
-from tests.frontend.conftest import House, SignIn
+from policies.services.publishing import publish
+from tests.frontend.conftest import BY, House, SignIn
 from tests.frontend.test_policy_pages import lab as lab  # noqa: PLC0414 -- a fixture
 
 POLICY = "/p/lab/policy/"
@@ -54,7 +56,10 @@ def test_a_draft_is_for_those_who_may_change_the_policy(
     assert client.get(COMPARE).status_code == compares
 
 
-@pytest.mark.parametrize("page", ["/policy/draft/", "/policy/draft/rule/", "/policy/compare/"])
+ORGANISATION_PAGES = [f"/policy/{end}/" for end in ("draft", "draft/rule", "recipes", "compare")]
+
+
+@pytest.mark.parametrize("page", ORGANISATION_PAGES)
 @pytest.mark.parametrize(("who", "status"), [("admin", 200), ("owner", 403), ("nobody", 403)])
 def test_the_organisations_draft_is_its_admins(
     lab: House, signed_in: SignIn, page: str, who: str, status: int
@@ -205,6 +210,36 @@ def test_a_recipe_says_what_no_policy_can_do(lab: House, signed_in: SignIn) -> N
     page = page_of(signed_in("admin").post(f"{RECIPES}?recipe=masked-for", filled))
     assert '<a href="/deployments/claude/#what">Open the form of claude</a>' in page
     assert "An admin of the organisation can change that" not in page
+
+
+def test_a_recipe_of_the_organisation_goes_into_its_draft(lab: House, signed_in: SignIn) -> None:
+    filled = {"act": "look", "version": 0, "what": "health"}
+    where = "/policy/recipes/?recipe=stays-on-prem"
+    assert signed_in("owner").post(where, {**filled, "act": "add"}).status_code == 403
+    client = signed_in("admin")
+    assert '<a href="/policy/recipes/">' in page_of(client.get("/policy/draft/"))
+    page = page_of(client.post(where, filled))
+    assert "Health data never leaves the house." in page
+    assert "What would keep the draft from being published" not in page
+    assert not PolicyDraft.objects.exists()
+    page = page_of(client.post(where, {**filled, "act": "add"}, follow=True))
+    assert "Added to the draft: Health data never leaves the house." in page
+    draft = PolicyDraft.objects.get()
+    assert draft.policy.project is None
+    revision = publish(by=BY, project=None, document=draft.document)
+    assert [rule["id"] for rule in revision.document["rules"]] == ["stays-on-prem-health"]
+
+
+def test_a_recipe_mends_an_organisation_policy_that_does_not_read(
+    lab: House, signed_in: SignIn
+) -> None:
+    rule = {"id": "first", "then": {"prefer": ["claude"]}}
+    document = {"kind": "organisation-policy", "rules": [rule]}
+    publish(by=BY, project=None, document=document)
+    Deployment.objects.filter(name="claude").update(name="renamed")
+    filled = {"act": "look", "version": 0, "what": "health"}
+    page = page_of(signed_in("admin").post("/policy/recipes/?recipe=stays-on-prem", filled))
+    assert "What would keep the draft from being published" in page
 
 
 def test_an_empty_blank_is_named_and_an_unknown_recipe_is_none(

@@ -84,7 +84,7 @@ class Route:
 
     @property
     def name(self) -> str:
-        return f"{self.method} {self.pattern}"
+        return f"{self.method} {self.path or self.pattern}"
 
 
 def later() -> str:
@@ -190,6 +190,19 @@ ROUTES: tuple[Route, ...] = (
             "recipe": "stays-on-prem",
             "answers": {"what": ["health"]},
         },
+    ),
+    Route(
+        method="GET",
+        pattern="policies/recipes",
+        answers=ORGANISATION_EDIT,
+        path="policies/recipes?project=",
+    ),
+    Route(
+        method="POST",
+        pattern="policies/recipes",
+        path="policies/recipes?",
+        answers=ORGANISATION_EDIT,
+        body=lambda f: {"recipe": "stays-on-prem", "answers": {"what": ["health"]}},
     ),
     *_policy_routes("organisation", ORGANISATION_READ, ORGANISATION_EDIT, "organisation"),
     *_policy_routes(P, READ, EDIT, "project"),

@@ -4,12 +4,14 @@ import json
 from typing import Any
 
 import pytest
+from django.core.exceptions import PermissionDenied
 from django.test import Client
 
 from gateway.audit.models import AuditEvent
 from policies.models import PolicyDraft, PolicyRevision
 from policies.services.drafts import save_draft
 from policies.services.publishing import publish
+from policies.services.recipes import cook, offered
 from tests.gateway.admin_api.test_routes import Stage
 from tests.gateway.admin_api.test_routes import stage as stage  # noqa: PLC0414 -- the fixture
 from tests.support.world import SETUP
@@ -81,6 +83,15 @@ def test_what_is_not_cleared_is_told_with_the_deployments_that_could_be(stage: S
     told = post(stage.client("editor"), recipe="masked-for", answers=answers).json()
     (need,) = told["needs"]
     assert told["forms"] == {need: ["claude"]}
+
+
+def test_the_services_are_for_who_may_edit_the_policy(stage: Stage) -> None:
+    world = stage.world
+    for by, project in ((world.owner, None), (world.member, world.project)):
+        with pytest.raises(PermissionDenied):
+            offered(by=by, project=project)
+        with pytest.raises(PermissionDenied):
+            cook(by=by, project=project, recipe="stays-on-prem", answers={"what": ["health"]})
 
 
 def test_it_adds_to_the_draft_and_says_what_is_wrong_there(stage: Stage) -> None:

@@ -112,7 +112,9 @@ def api_routes(patterns: Any = None, prefix: str = "") -> Iterator[tuple[str, st
 def test_every_route_stands_in_the_table_and_nothing_else_does() -> None:
     listed = [(route.method, route.pattern) for route in ROUTES]
     there = [each for each in api_routes() if not each[1].startswith(ELSEWHERE)]
-    assert sorted(listed) == sorted(there)
+    assert set(listed) == set(there)
+    names = [route.name for route in ROUTES]
+    assert sorted(names) == sorted(set(names))
     # And all of /api is in that one list.
     under_api = [item for item in get_resolver().url_patterns if str(item.pattern) == "api/"]
     assert [item.url_patterns for item in under_api] == [urls.urlpatterns]  # type: ignore[union-attr]
