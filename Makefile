@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 # What is about the stores; what starts servers of its own runs once, in `make test`.
 ON_POSTGRES ?= tests/frontend tests/policies/services tests/gateway/test_database_threads.py \
-  $(addprefix tests/gateway/,accounts admin_api audit chat content deployments files operations \
+  $(addprefix tests/gateway/,accounts admin_api audit batches chat content deployments files operations \
   privacy snapshot telemetry usage)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
@@ -22,7 +22,8 @@ test: $(VENV)/.dev  ## all tests but the live tier
 	$(BIN)/python -m pytest -q -m "not live" tests/browser
 
 test-postgres: $(VENV)/.dev  ## the tests on PostgreSQL and Redis, started from Debian's packages
-	$(BIN)/python -m tests.support.on_postgres pytest -q -m "not live and not slow" $(ON_POSTGRES)
+	$(BIN)/python -m tests.support.on_postgres pytest -q -m "not live and not slow" \
+	  -p tests.support.own_store $(PARALLEL) $(ON_POSTGRES)
 
 test-live: $(VENV)/.dev  ## against real vLLM servers on the CPU
 	bash .ci/install-live

@@ -55,9 +55,12 @@ def redis_server() -> Iterator[RedisServer]:
 
 
 @pytest.fixture(scope="session")
-def django_db_modify_db_settings(tmp_path_factory: pytest.TempPathFactory) -> None:
+def django_db_modify_db_settings(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> None:
     """SQLite in a file: a database in memory refuses a second thread instead of making it wait."""
     if not settings.EMBEDDED:
+        request.getfixturevalue("django_db_modify_db_settings_parallel_suffix")
         delete_instead_of_truncate()
     elif not settings.DATABASES["default"]["TEST"]["NAME"]:
         path = Path(tmp_path_factory.mktemp("database")) / "test.sqlite3"

@@ -23,7 +23,7 @@ def databases_for() -> dict[str, str]:
         return {}
     return {
         "DATABASE_URL": _new_database(os.environ["DATABASE_URL"]),
-        "REDIS_URL": _new_store(os.environ["REDIS_URL"]),
+        "REDIS_URL": new_store(os.environ["REDIS_URL"]),
         **{name: os.environ[name] for name in _SECRETS},
     }
 
@@ -73,8 +73,9 @@ def _new_database(url: str) -> str:
     return urlsplit(url)._replace(path=f"/{name}").geturl()
 
 
-def _new_store(url: str) -> str:
-    """The next numbered database that nobody took: counted in the one that is named."""
-    with redis.Redis.from_url(url) as client:
+def new_store(url: str) -> str:
+    """The next numbered database that nobody took: counted in number 0, beside them all."""
+    shared = urlsplit(url)._replace(path="/0").geturl()
+    with redis.Redis.from_url(shared) as client:
         number = int(client.incr("tests:databases"))
     return urlsplit(url)._replace(path=f"/{number + 1}").geturl()
