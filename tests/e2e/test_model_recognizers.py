@@ -51,6 +51,11 @@ class Classifying:
     port: int
     process: subprocess.Popen[str]
 
+    def stop(self) -> None:
+        """As by `kill -9`."""
+        with self.process:
+            self.process.kill()
+
     def mode(self, mode: str) -> None:
         _opener.open(f"http://127.0.0.1:{self.port}/mode/{mode}", data=b"", timeout=5).close()
 
@@ -67,25 +72,34 @@ class Classifying:
         return {name.lower(): value for name, value in raw.headers.items()}
 
 
+def classifier(port: int = 0) -> tuple[subprocess.Popen[str], int]:
+    """A classifier that knows the parts of NAME, at that port or at any; and its port."""
+    words = json.dumps(dict.fromkeys(NAME.split(), "PER"))
+    command = [sys.executable, "-m", "tests.support.classifier", "--words", words]
+    process = subprocess.Popen(
+        [*command, "--port", str(port)], cwd=ROOT, stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    return process, int(process.stdout.readline())
+
+
 @pytest.fixture(scope="module")
 def started(running_lab: Lab) -> Iterator[Classifying]:
-    words = {word: "PER" for word in NAME.split()}
-    command = [sys.executable, "-m", "tests.support.classifier", "--words", json.dumps(words)]
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
-        try:
-            assert process.stdout is not None
-            port = int(process.stdout.readline())
-            lab = running_lab
-            text = MODELS.format(
-                onprem=lab.onprem.base_url, cloud=lab.cloud.base_url, ner=NER.format(port=port)
-            )
-            lab.sluice.apply(text)
-            made = lab.sluice.manage("key", "create", "n", "--project", "named", "--service", "n")
-            key = next(word for word in made.split() if word.startswith("sk-sluice-"))
-            lab.sluice.settle()
-            yield Classifying(lab, lab.sluice.client(key), port, process)
-        finally:
-            process.kill()
+    lab = running_lab
+    process, port = classifier()
+    made = Classifying(lab, lab.sluice.client("none yet"), port, process)
+    try:
+        text = MODELS.format(
+            onprem=lab.onprem.base_url, cloud=lab.cloud.base_url, ner=NER.format(port=port)
+        )
+        lab.sluice.apply(text)
+        said = lab.sluice.manage("key", "create", "n", "--project", "named", "--service", "n")
+        key = next(word for word in said.split() if word.startswith("sk-sluice-"))
+        lab.sluice.settle()
+        made.client = lab.sluice.client(key)
+        yield made
+    finally:
+        made.stop()
 
 
 @pytest.fixture
@@ -95,6 +109,8 @@ def named(started: Classifying, lab: Lab) -> Iterator[Classifying]:
     yield started
     if started.process.poll() is None:
         started.mode("classifying")
+    else:
+        started.process, _ = classifier(started.port)
 
 
 def test_a_name_that_the_model_finds_is_masked_and_comes_back(named: Classifying) -> None:
@@ -152,8 +168,6 @@ def test_a_project_that_asks_no_model_shows_it_nothing(named: Classifying) -> No
 
 
 def test_a_classifier_that_died_keeps_everything_in_the_house(named: Classifying) -> None:
-    """The last of these tests: it does not come back."""
-    named.process.kill()
-    named.process.wait(10)
+    named.stop()
     assert named.say("somebody else")["x-sluice-zone"] == "on_prem"
     assert named.lab.cloud.received == []
