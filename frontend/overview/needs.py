@@ -16,12 +16,13 @@ from gateway import runtime
 from gateway.accounts.access import projects_of
 from gateway.accounts.models import Project, User
 from gateway.accounts.roles import Role
-from gateway.deployments.models import Deployment
+from gateway.deployments.models import Deployment, WaitingState
 from gateway.inference.contracts import SnapshotUnavailable
 from gateway.protocol.errors import GatewayError
 from policies.models import ApprovalState, RuleException
 from policies.services.approvals import approvals_for, may_decide
 from policies.services.publications import may_review, waiting_publications
+from policies.services.waiting_exceptions import may_agree, waiting_exceptions_for
 
 WEEK: Final = timedelta(days=7)
 MOST_APPROVALS: Final = 100
@@ -42,6 +43,7 @@ def needs_of(user: User, project: Project | None, deployments: list[Deployment])
     found = (
         *_approvals(user, project),
         *_publications(user, project),
+        *_asked_exceptions(user, project),
         *_exceptions(user, project),
         *_evidence(deployments),
         *_proposals(user),
@@ -72,6 +74,21 @@ def _publications(user: User, project: Project | None) -> Iterator[Need]:
         address=reverse("project-policy", kwargs={"slug": first.slug})
         if first is not None
         else reverse("organisation-policy"),
+    )
+
+
+def _asked_exceptions(user: User, project: Project | None) -> Iterator[Need]:
+    if not may_review(user):
+        return
+    rows = waiting_exceptions_for(user).filter(state=WaitingState.WAITING)
+    if project is not None:
+        rows = rows.filter(project=project)
+    waiting = [row for row in rows[:MOST_APPROVALS] if may_agree(user, row)]
+    yield Need(
+        word=_("Exceptions waiting for a second person"),
+        count=len(waiting),
+        address=f"{address_of('approvals')}#exceptions",
+        names=", ".join(sorted(row.name for row in waiting)[:3]),
     )
 
 

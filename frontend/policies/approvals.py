@@ -1,7 +1,7 @@
-"""`/approvals/`: requests that wait for somebody's word, and asking for one."""
+"""`/approvals/`: requests and exceptions that wait for somebody's word, and asking for one."""
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final, cast
@@ -19,6 +19,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 
 from frontend.audit.rows import name_of, names_of
+from frontend.policies import waiting_exceptions
 from frontend.words import category_word, found_word, sensitivity_word
 from gateway.accounts.access import get_project_for, projects_of
 from gateway.accounts.models import Project, User
@@ -80,6 +81,7 @@ def approvals_page(request: HttpRequest) -> HttpResponse:
         "wanted_project": request.POST.get("project") or _project_of(decision, own),
         "own_projects": own,
         "problem": problem,
+        **waiting_exceptions.seen(user),
     }
     return render(request, "frontend/policies/approvals.html", context, status=status)
 
@@ -93,12 +95,14 @@ def _project_of(decision: str, own: QuerySet[Project]) -> str:
 
 def _act(request: HttpRequest, user: User) -> str:
     """Do what a button says; what to say of it. Raises PermissionDenied, Conflict, …"""
-    name, note = request.POST.get("act"), request.POST.get("note", "")
+    name, note = request.POST.get("act", ""), request.POST.get("note", "")
     if name == "ask":
         project = get_project_for(user, request.POST.get("project", ""), Role.MEMBER)
         decision = request.POST.get("decision", "").strip()
         service.ask_for_approval(by=user, project=project, decision_id=decision, reason=note)
         return _("It waits for somebody who may approve it. Show them what it says.")
+    if name in waiting_exceptions.ACTS:
+        return waiting_exceptions.act(name, cast("Mapping[str, str]", request.POST), user)
     approval = _found(request.POST.get("approval", ""), user)
     if name == "grant":
         hours = request.POST.get("hours", "")

@@ -18,7 +18,6 @@ from frontend.policies import words as w
 from frontend.policies.drafting import Came
 from frontend.policies.rule_form import Listed, Picks
 from gateway.accounts.models import Group, Project, User
-from gateway.accounts.services.second_person import SecondPersonNeeded
 from gateway.deployments.models import ModelAlias
 from policies.engine.document import DocumentError
 from policies.models import RuleException
@@ -26,6 +25,7 @@ from policies.services import exceptions, shadows
 from policies.services.judging import NotPublished
 from policies.services.lint import LintFinding, lint
 from policies.services.overview import named_document
+from policies.services.waiting_exceptions import create_or_ask
 
 
 class ExceptionForm(forms.Form):
@@ -90,18 +90,15 @@ def add_exception(form: ExceptionForm, *, by: User, project: Project) -> Came:
         aliases=tuple(given["aliases"]),
     )
     try:
-        row = exceptions.create_exception(
-            by=by, project=project, wanted=wanted, owner=given["owner"]
-        )
+        asked = create_or_ask(by=by, project=project, wanted=wanted, owner=given["owner"])
     except ValidationError as error:
         _tell(form, error)
         return Came(problems=[_("The exception cannot be made like this.")])
     except NotPublished as error:
         return Came(problems=[f"{each.sentence} {each.advice}" for each in error.problems])
-    except SecondPersonNeeded as error:
-        advice = _("Two people make it with `manage.py exception add`.")
-        return Came(problems=[f"{error} {advice}"])
-    return Came(done=_("The exception %(name)s holds.") % {"name": row.name})
+    if asked.waiting is not None:
+        return Came(done=_("It waits for a second person, who finds it on the page Approvals."))
+    return Came(done=_("The exception %(name)s holds.") % {"name": wanted.name})
 
 
 def _tell(form: ExceptionForm, error: ValidationError) -> None:

@@ -19,12 +19,13 @@ from frontend.policies.places import may_edit, project_to_see, whose
 from frontend.policies.trying import Trial, try_it
 from gateway.accounts.models import Project, User
 from gateway.accounts.services.evidence import audited_projects
-from gateway.deployments.models import ModelAlias
+from gateway.deployments.models import ModelAlias, WaitingState
 from policies.services.differences import difference
 from policies.services.drafts import draft_of
 from policies.services.overview import named_document, overview, revisions_of
 from policies.services.publications import may_review
 from policies.services.reading import known_names
+from policies.services.waiting_exceptions import waiting_exceptions_for
 
 MAX_REVISIONS = 30
 Given = Mapping[str, str]
@@ -149,6 +150,11 @@ def _context(request: HttpRequest, user: User, project: Project | None) -> dict[
         "version": own.draft.version if own.draft is not None and editor else 0,
         "number": own.revision.number if own.revision is not None else 0,
         "revisions": revisions_of(project)[:MAX_REVISIONS],
+        "waiting_exceptions": waiting_exceptions_for(user).filter(
+            project=project, state=WaitingState.WAITING
+        )
+        if project is not None
+        else (),
         "exception_form": life.exception_form(project, user) if editor and project else None,
         "oddities": life.oddities(project) if editor and "lint" in request.GET else None,
         "given": request.POST if request.method == "POST" else {},

@@ -73,6 +73,9 @@ class EventType(StrEnum):
     PUBLICATION_WITHDRAWN = "publication.withdrawn"
     EXCEPTION_CREATED = "exception.created"
     EXCEPTION_ENDED = "exception.ended"
+    EXCEPTION_REQUESTED = "exception.requested"
+    EXCEPTION_REJECTED = "exception.rejected"
+    EXCEPTION_WITHDRAWN = "exception.withdrawn"
     APPROVAL_REQUESTED = "approval.requested"
     APPROVAL_GRANTED = "approval.granted"
     APPROVAL_REFUSED = "approval.refused"
@@ -288,6 +291,16 @@ EVENTS: dict[EventType, EventSpec] = {
     ),
     EventType.EXCEPTION_ENDED: _spec(
         "Rules that were suspended hold again.", "name", "rules", "reason"
+    ),
+    EventType.EXCEPTION_REQUESTED: _spec(
+        "An exception waits for a second person.",
+        *("name", "rules", "groups", "keys", "aliases", "owner", "ends_at", "reason"),
+    ),
+    EventType.EXCEPTION_REJECTED: _spec(
+        "A second person refused an exception.", "name", "rules", "author", "note"
+    ),
+    EventType.EXCEPTION_WITHDRAWN: _spec(
+        "An exception that waited was taken back.", "name", "rules", "author"
     ),
     EventType.APPROVAL_REQUESTED: _spec(
         "Somebody asked for an approval of one request.",

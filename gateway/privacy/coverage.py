@@ -44,6 +44,7 @@ PSEUDONYMOUS: Final = {
     "policies.PendingPublication": "",
     "policies.Shadow": "",
     "policies.RuleException": "",
+    "policies.WaitingException": "",
     "policies.Approval": "",
 }
 # Free text that may change: the person's address and name are replaced there by their id, and
@@ -53,6 +54,8 @@ FREE_TEXT: Final = (
     ("deployments.WaitingChange", "reason"),
     ("deployments.WaitingChange", "note"),
     ("policies.RuleException", "reason"),
+    ("policies.WaitingException", "reason"),
+    ("policies.WaitingException", "note"),
     ("policies.Approval", "reason"),
     ("policies.Approval", "note"),
     ("policies.PendingPublication", "reason"),

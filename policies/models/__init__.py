@@ -1,7 +1,12 @@
 """Tables of the policies: what took effect, what is being worked on, what is suspended."""
 
 from policies.models.drafts import PendingPublication, PolicyDraft, PublicationState
-from policies.models.exceptions import Approval, ApprovalState, RuleException
+from policies.models.exceptions import (
+    Approval,
+    ApprovalState,
+    RuleException,
+    WaitingException,
+)
 from policies.models.model_recognizers import ModelRecognizer
 from policies.models.recognizers import CustomRecognizer
 from policies.models.revisions import Immutable, Policy, PolicyRevision
@@ -21,5 +26,6 @@ __all__ = [
     "PublicationState",
     "RuleException",
     "Shadow",
+    "WaitingException",
     "WordList",
 ]

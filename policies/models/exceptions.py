@@ -8,6 +8,8 @@ from django.db.models import Q
 from django.utils import timezone
 from typing_extensions import override
 
+from gateway.deployments.models import WaitingState
+
 
 class RuleException(models.Model):
     """Suspends named rules in one project until `ends_at`.
@@ -48,6 +50,59 @@ class RuleException(models.Model):
     @override
     def __str__(self) -> str:
         return self.name
+
+
+class WaitingException(models.Model):
+    """An exception that somebody asked for, until a second person agrees. It suspends nothing.
+
+    `says`: the sentence of each rule as its author saw it. INVARIANT: what it would suspend, where,
+    until when, and its author never change; of one name at most one waits in a project.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    project = models.ForeignKey(
+        "accounts.Project", on_delete=models.CASCADE, related_name="waiting_exceptions"
+    )
+    name = models.SlugField(max_length=63)
+    says = models.JSONField()  # {"organisation:health-stays": "If …"}
+    groups = models.JSONField(default=list, blank=True)
+    keys = models.JSONField(default=list, blank=True)  # visible prefixes
+    aliases = models.JSONField(default=list, blank=True)
+    owner = models.ForeignKey(
+        "accounts.User", on_delete=models.PROTECT, related_name="waiting_exceptions"
+    )
+    reason = models.CharField(max_length=500)
+    ends_at = models.DateTimeField()
+    author = models.CharField(max_length=200)  # as RuleException.created_by
+    requested_at = models.DateTimeField(default=timezone.now)
+    state = models.CharField(
+        max_length=10, choices=WaitingState.choices, default=WaitingState.WAITING
+    )
+    decided_by = models.CharField(max_length=200, blank=True, default="")
+    decided_at = models.DateTimeField(null=True, blank=True)
+    note = models.CharField(max_length=500, blank=True, default="")
+    exception = models.OneToOneField(
+        RuleException, on_delete=models.SET_NULL, null=True, blank=True, related_name="asked_as"
+    )
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                fields=["project", "name"],
+                condition=Q(state="waiting"),
+                name="policies_waiting_exception_once",
+            )
+        ]
+        ordering: ClassVar = ["-requested_at"]
+
+    @override
+    def __str__(self) -> str:
+        return f"{self.state} exception {self.name}"
+
+    @property
+    def rules(self) -> list[str]:
+        """What it would suspend, as `RuleException.rules`."""
+        return sorted(self.says)
 
 
 class ApprovalState(models.TextChoices):

@@ -4,7 +4,7 @@ INVARIANT: an exception suspends rules; never a label, a floor or a clearance. O
 the organisation's rules. It only ever ends: to extend one, make another.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -20,6 +20,7 @@ from gateway.accounts.services.second_person import require_second_person
 from gateway.audit.registry import EventType
 from gateway.deployments.models import Deployment, ModelAlias
 from policies.engine.document import Problem
+from policies.engine.sentences import rule_sentence
 from policies.models import RuleException
 from policies.services.analysers import analyser_for
 from policies.services.judging import NotPublished
@@ -62,9 +63,7 @@ def create_exception(
     Raises PermissionDenied, ValidationError (with a message per field), NotPublished,
     SecondPersonNeeded.
     """
-    require(by, project, Role.EDITOR)
-    if any(rule.startswith("organisation:") for rule in wanted.rules):
-        require_admin(by)
+    require_may_suspend(by, project, wanted.rules)
     with changing():
         problems = _problems(project, wanted, owner)
         if problems:
@@ -100,6 +99,22 @@ def create_exception(
             approved_by=actor_name(approved_by) if approved_by is not None else "",
         )
     return row
+
+
+def require_may_suspend(by: Acting, project: Project, rules: Iterable[str]) -> None:
+    """Raises PermissionDenied unless `by` may suspend these rules in the project."""
+    require(by, project, Role.EDITOR)
+    if any(rule.startswith("organisation:") for rule in rules):
+        require_admin(by)
+
+
+def require_sound(project: Project, wanted: ExceptionWanted, owner: User) -> None:
+    """Raises ValidationError (with a message per field) or NotPublished unless the exception could
+    be made now, whoever agrees to it."""
+    problems = _problems(project, wanted, owner)
+    if problems:
+        raise ValidationError(problems)
+    _require_statements(project, wanted)
 
 
 def end_exception(*, by: Acting, exception: RuleException, reason: str = "") -> None:
@@ -175,9 +190,14 @@ def _scope_problems(project: Project, wanted: ExceptionWanted) -> dict[str, str]
 
 def rule_names(project: Project) -> tuple[str, ...]:
     """The rules in effect in a project, the organisation's first."""
+    return tuple(rule_sentences(project))
+
+
+def rule_sentences(project: Project) -> dict[str, str]:
+    """What each rule in effect in a project says, by its name, the organisation's first."""
     shared = read_shared(list(Deployment.objects.all()))
     policy = compile_for(project, shared, shared.documents.get(project.pk))
-    return tuple(rule.key for rule in policy.rules)
+    return {rule.key: rule_sentence(rule.rule) for rule in policy.rules}
 
 
 def _belongs(owner: User, project: Project) -> bool:

@@ -4,7 +4,6 @@ INVARIANT: whoever agrees is never the author, and what takes effect is the very
 was asked for, judged again at that moment.
 """
 
-import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -13,7 +12,7 @@ from django.core.exceptions import PermissionDenied, ValidationError
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from gateway.accounts.acting import Acting, System, actor_name
+from gateway.accounts.acting import Acting, System, acting_of, actor_name
 from gateway.accounts.changes import changing
 from gateway.accounts.models import Project, User
 from gateway.accounts.roles import OrganisationRole
@@ -288,10 +287,7 @@ def _author_if_any(name: str) -> Acting:
 
 def _person(name: str) -> Acting:
     """Who `name` is. Raises ValidationError when the account is gone."""
-    kind, _, key = name.partition(":")
-    if kind == "system":
-        return System(key)
-    found = User.objects.filter(pk=uuid.UUID(key)).first() if kind == "user" else None
+    found = acting_of(name)
     if found is None:
         raise ValidationError("The author of this publication has no account any more.")
     return found

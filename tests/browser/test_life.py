@@ -1,12 +1,16 @@
 """Exceptions, a draft in shadow, budgets and usage in a browser, over the real server."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Open
+from tests.browser.people import PASSWORD, person
 from tests.browser.screens import CLEAN_TEXT
+from tests.support.sluice import Sluice
 
 POLICY = "/p/demo/policy/"
 STAYS = """\
@@ -48,6 +52,89 @@ def test_an_exception_is_made_listed_and_ended_without_scripts(opened: Open) -> 
     page.get_by_role("button", name="End it trial").click()
     expect(page.get_by_role("status").first).to_contain_text("trial has ended")
     expect(page.locator("#exceptions")).to_contain_text("None")
+
+
+_SECOND = """
+from gateway.accounts.acting import System
+from gateway.accounts.models import Organisation, User
+from gateway.accounts.roles import OrganisationRole
+from gateway.accounts.services import people
+by = System("console")
+Organisation.load()
+Organisation.objects.update(second_person_for_widening={asked})
+people.change_user_role(
+    by=by, user=User.objects.get(email="{email}"), role=OrganisationRole.{role}
+)
+"""
+
+
+@contextmanager
+def second_person(server: Sluice) -> Iterator[str]:
+    """Widening takes one, who is this approver."""
+    email = person(server, "second", "demo")
+    server.manage("shell", "-c", _SECOND.format(asked=True, email=email, role="APPROVER"))
+    try:
+        yield email
+    finally:
+        server.manage("shell", "-c", _SECOND.format(asked=False, email=email, role="NONE"))
+
+
+def ask_for_an_exception(page: Page, name: str) -> None:
+    page.goto(POLICY)
+    page.get_by_text("Make an exception").click()
+    page.get_by_label("mails-masked", exact=True).check()
+    page.get_by_label("Name", exact=True).fill(name)
+    page.get_by_label("Until the end of").fill(f"{datetime.now(UTC).date() + timedelta(days=9)}")
+    page.get_by_label("Why").fill("to see what arrives")
+    page.get_by_role("button", name="Make the exception").click()
+    expect(page.get_by_role("status").first).to_contain_text("It waits for a second person")
+    expect(page.locator("[data-rule='project:mails-masked']")).not_to_contain_text("suspended by")
+
+
+def test_an_exception_waits_for_a_second_person_without_scripts(
+    opened: Open, sluice_server: Sluice
+) -> None:
+    with second_person(sluice_server) as email:
+        author = opened(POLICY, java_script_enabled=False).page
+        ask_for_an_exception(author, "two-of-us")
+        author.get_by_role("link", name="waits for a second person").click()
+        asked = author.locator("#exceptions")
+        expect(asked).to_contain_text("You asked. Somebody else decides.")
+        expect(asked.get_by_role("button", name="Agree")).to_have_count(0)
+
+        page = opened("/login/", signed_in=False, java_script_enabled=False).page
+        page.get_by_label("E-mail").fill(email)
+        page.get_by_label("Password").fill(PASSWORD)
+        page.get_by_role("button", name="Sign in").click()
+        page.goto("/approvals/")
+        waiting = page.locator("#exceptions")
+        expect(waiting).to_contain_text("asks for the exception two-of-us in Demo")
+        expect(waiting).to_contain_text("project:mails-masked")
+        expect(waiting).to_contain_text("for everybody in the project")
+        waiting.get_by_label("Note").fill("for this test")
+        waiting.get_by_role("button", name="Agree").click()
+        expect(page.get_by_role("status").first).to_contain_text("two-of-us holds")
+        author.goto(POLICY)
+        rule = author.locator("[data-rule='project:mails-masked']")
+        expect(rule).to_contain_text("suspended by two-of-us")
+        author.get_by_role("button", name="End it two-of-us").click()
+        expect(rule).not_to_contain_text("suspended by")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_where_an_exception_waits(
+    opened: Open, sluice_server: Sluice, scheme: str
+) -> None:
+    screens = opened(POLICY, color_scheme=scheme)
+    page = screens.page
+    with second_person(sluice_server):
+        ask_for_an_exception(page, f"looked-at-{scheme}")
+        screens.expect_accessible()
+        page.goto("/approvals/")
+        screens.expect_accessible()
+        page.get_by_role("button", name="Take back").click()
+        expect(page.get_by_role("status").first).to_contain_text("taken back")
+        screens.expect_accessible()
 
 
 def test_a_draft_in_shadow_shows_what_it_would_move(opened: Open) -> None:

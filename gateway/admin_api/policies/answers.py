@@ -80,6 +80,29 @@ class ExceptionAnswer(Fields):
     holds = s.BooleanField()
 
 
+class WaitingExceptionAnswer(Fields):
+    """An exception that waits for a second person, or did. `exception`: what came of it."""
+
+    id = s.UUIDField()
+    project = s.CharField()
+    name = s.CharField()
+    state = s.CharField()
+    says = s.DictField(child=s.CharField(), help_text="What each rule said when it was asked for.")
+    groups = Texts()
+    keys = Texts()
+    aliases = Texts()
+    owner = s.EmailField()
+    reason = s.CharField()
+    ends_at = s.DateTimeField()
+    author = s.CharField()
+    requested_at = s.DateTimeField()
+    decided_by = s.CharField(allow_null=True)
+    decided_at = s.DateTimeField(allow_null=True)
+    note = s.CharField()
+    exception = s.UUIDField(allow_null=True)
+    may_agree = s.BooleanField(help_text="Whether whoever reads this may be the second person.")
+
+
 class OverviewAnswer(Fields):
     """A policy as people look at it."""
 

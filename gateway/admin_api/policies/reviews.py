@@ -1,4 +1,4 @@
-"""What waits for a second person: publications and approvals of single requests."""
+"""What waits for somebody else: publications, exceptions, approvals of single requests."""
 
 import uuid
 from datetime import timedelta

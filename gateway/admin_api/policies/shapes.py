@@ -14,6 +14,7 @@ from policies.models import (
     PolicyRevision,
     RuleException,
     Shadow,
+    WaitingException,
 )
 from policies.services.differences import Difference
 from policies.services.judging import Verdict
@@ -170,6 +171,30 @@ def exception(row: RuleException) -> Data:
         "ended_at": row.ended_at,
         "ended_by": row.ended_by or None,
         "holds": row.ended_at is None and row.ends_at > timezone.now(),
+    }
+
+
+def waiting_exception(row: WaitingException, *, may_agree: bool) -> Data:
+    """An exception that was asked for. `may_agree`: whether whoever reads this may."""
+    return {
+        "id": str(row.pk),
+        "project": row.project.slug,
+        "name": row.name,
+        "state": row.state,
+        "says": row.says,
+        "groups": row.groups,
+        "keys": row.keys,
+        "aliases": row.aliases,
+        "owner": row.owner.email,
+        "reason": row.reason,
+        "ends_at": row.ends_at,
+        "author": row.author,
+        "requested_at": row.requested_at,
+        "decided_by": row.decided_by or None,
+        "decided_at": row.decided_at,
+        "note": row.note,
+        "exception": str(row.exception_id) if row.exception_id else None,
+        "may_agree": may_agree and row.state == "waiting",
     }
 
 

@@ -17,12 +17,12 @@ from policies.models import RuleException
 from policies.services.drafts import require_draft
 from policies.services.exceptions import (
     ExceptionWanted,
-    create_exception,
     end_exception,
     exceptions_of,
 )
 from policies.services.publishing import revision_of
 from policies.services.shadows import compare, end_shadow, shadow_of, start_shadow
+from policies.services.waiting_exceptions import create_or_ask
 
 
 class Exceptions(PolicyView):
@@ -36,10 +36,11 @@ class Exceptions(PolicyView):
 
     @extend_schema(
         request=ExceptionBody,
-        responses={201: answers.ExceptionAnswer},
+        responses={201: answers.ExceptionAnswer, 202: answers.WaitingExceptionAnswer},
     )
     def post(self, request: Request, slug: str) -> Response:
-        """Suspend rules until a date: editors their project's, admins the organisation's."""
+        """Suspend rules until a date: editors their project's, admins the organisation's. 202: it
+        waits for a second person."""
         project = project_for(request, slug, Access.EDIT)
         given = read(request, ExceptionBody)
         owner = _owner(given.pop("owner"))
@@ -49,8 +50,12 @@ class Exceptions(PolicyView):
             ends_at=given["ends_at"],
             **{name: tuple(given[name]) for name in ("rules", "groups", "keys", "aliases")},
         )
-        row = create_exception(by=person_of(request), project=project, wanted=wanted, owner=owner)
-        return Response(shapes.exception(row), status=status.HTTP_201_CREATED)
+        done = create_or_ask(by=person_of(request), project=project, wanted=wanted, owner=owner)
+        if done.exception is not None:
+            return Response(shapes.exception(done.exception), status=status.HTTP_201_CREATED)
+        assert done.waiting is not None  # noqa: S101 -- one of the two
+        told = shapes.waiting_exception(done.waiting, may_agree=False)
+        return Response(told, status=status.HTTP_202_ACCEPTED)
 
 
 class OneException(PolicyView):

@@ -2,7 +2,7 @@
 
 from django.urls import URLPattern, path
 
-from gateway.admin_api.policies import classes, documents, models, reviews, suspensions
+from gateway.admin_api.policies import classes, documents, models, reviews, suspensions, waiting
 from gateway.admin_api.policies.reading import PolicyView
 
 _BOTH: tuple[tuple[str, type[PolicyView], str], ...] = (
@@ -57,6 +57,16 @@ urlpatterns: list[URLPattern] = [
         "publications/<uuid:key>/withdraw",
         reviews.Withdraw.as_view(),
         name="api-publication-withdraw",
+    ),
+    path("exceptions/waiting", waiting.WaitingExceptions.as_view(), name="api-waiting-exceptions"),
+    *(
+        path(f"exceptions/waiting/<uuid:key>{end}", view.as_view(), name=f"api-{name}")
+        for end, view, name in (
+            ("", waiting.OneWaitingException, "waiting-exception"),
+            ("/approve", waiting.AgreeToException, "waiting-exception-approve"),
+            ("/reject", waiting.RejectException, "waiting-exception-reject"),
+            ("/withdraw", waiting.WithdrawException, "waiting-exception-withdraw"),
+        )
     ),
     path("approvals", reviews.Approvals.as_view(), name="api-approvals"),
     path("approvals/<uuid:key>", reviews.OneApproval.as_view(), name="api-approval"),

@@ -4,7 +4,6 @@ INVARIANT: whoever agrees is an active admin or approver and never the author, a
 effect is the very spec that was asked for, on the very deployment that the author saw.
 """
 
-import uuid
 from dataclasses import dataclass, replace
 
 from django.core.exceptions import PermissionDenied, ValidationError
@@ -12,7 +11,7 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from gateway.accounts.access import require_admin
-from gateway.accounts.acting import Acting, System, actor_name
+from gateway.accounts.acting import Acting, acting_of, actor_name
 from gateway.accounts.changes import changing, record_change, shortened
 from gateway.accounts.models import User
 from gateway.accounts.roles import OrganisationRole
@@ -206,16 +205,10 @@ def _require_agree(by: User, change: WaitingChange) -> None:
 
 def _author(change: WaitingChange) -> Acting:
     """Who asked; a part of Sluice where it was none of today's people."""
-    kind, _colon, key = change.author.partition(":")
-    if kind == "user":
-        try:
-            found = User.objects.filter(pk=uuid.UUID(key)).first()
-        except ValueError:
-            found = None
-        if found is None:
-            raise ValidationError("Whoever asked for this is gone: reject it, and ask again.")
-        return found
-    return System(key)
+    found = acting_of(change.author)
+    if found is None:
+        raise ValidationError("Whoever asked for this is gone: reject it, and ask again.")
+    return found
 
 
 def _still_waiting(change: WaitingChange) -> WaitingChange:

@@ -250,6 +250,22 @@ ROUTES: tuple[Route, ...] = (
             ("POST", "/withdraw", WITHDRAW),
         )
     ),
+    Route(method="GET", pattern="exceptions/waiting", answers=EVERYBODY),
+    *(
+        Route(
+            method=method,
+            pattern=f"exceptions/waiting/<uuid:key>{tail}",
+            answers=answers,
+            path=f"exceptions/waiting/{{waiting_exception}}{tail}",
+            body=(lambda f: {}) if method == "POST" else None,
+        )
+        for method, tail, answers in (
+            ("GET", "", SEEN),
+            ("POST", "/approve", AGREE),
+            ("POST", "/reject", AGREE),
+            ("POST", "/withdraw", WITHDRAW),
+        )
+    ),
     Route(method="GET", pattern="approvals", answers=EVERYBODY),
     Route(
         method="POST",

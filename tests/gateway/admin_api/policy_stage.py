@@ -15,9 +15,9 @@ from gateway.accounts.services import add_member, create_api_key, create_service
 from gateway.deployments.services import add_grant
 from policies.classification.custom_patterns import CustomRecognizer
 from policies.classification.model_recognizers import Asks, Finds, ModelRecognizer
-from policies.models import Approval
+from policies.models import Approval, WaitingException
 from policies.services.drafts import save_draft
-from policies.services.exceptions import ExceptionWanted, create_exception
+from policies.services.exceptions import ExceptionWanted, create_exception, rule_sentences
 from policies.services.model_recognizers import set_model_recognizer
 from policies.services.publications import ask_for_publication
 from policies.services.publishing import publish
@@ -136,6 +136,15 @@ def furnish(project: Project, asker: User, directory: Path, owner: User) -> dict
             aliases=("auto",),
         ),
     )
+    waiting = WaitingException.objects.create(
+        project=project,
+        owner=owner,
+        name="more",
+        says={"project:ask-first": rule_sentences(project)["project:ask-first"]},
+        reason="a trial",
+        ends_at=timezone.now() + timedelta(days=1),
+        author=f"system:{SETUP.part}",
+    )
     pending = ask_for_publication(
         by=SETUP, project=project, document=project_policy(slug, floor="confidential")
     )
@@ -152,6 +161,7 @@ def furnish(project: Project, asker: User, directory: Path, owner: User) -> dict
     return {
         "slug": slug,
         "exception": str(exception.pk),
+        "waiting_exception": str(waiting.pk),
         "publication": str(pending.pk),
         "approval": str(approval.pk),
         "decision": decided.permit.decision_id,

@@ -7,8 +7,10 @@ from typing import Any
 import pytest
 from django.test import Client
 
+from gateway.accounts.models import Organisation
 from gateway.accounts.services import change_organisation
 from policies.services.publishing import current_revision
+from tests.gateway.admin_api.policy_routes import exception_body
 from tests.gateway.admin_api.policy_stage import Stage, make_stage, organisation_policy
 from tests.gateway.admin_api.policy_stage import project_policy as policy_of
 from tests.support.world import SETUP
@@ -280,6 +282,25 @@ def test_a_pattern_is_checked_when_it_is_saved(
     assert (response.status_code, error["param"]) == (400, pointer)
     assert send(stage.client("editor"), "GET", path).status_code == 404
     assert send(stage.client("editor"), "PUT", path, body).status_code == 200
+
+
+def test_an_exception_that_takes_a_second_person_waits_for_one(stage: Stage) -> None:
+    Organisation.objects.update_or_create(pk=1, defaults={"second_person_for_widening": True})
+    body = exception_body(stage.own)
+    asked = send(stage.client("editor"), "POST", f"{RESEARCH}/exceptions", body)
+    assert asked.status_code == 202
+    told = asked.json()
+    assert (told["state"], told["name"], told["may_agree"]) == ("waiting", "second", False)
+    assert list(told["says"]) == ["project:ask-first"]
+    path = f"/api/exceptions/waiting/{told['id']}"
+    assert send(stage.client("editor"), "POST", f"{path}/approve").status_code == 403
+    assert send(stage.client("approver"), "GET", path).json()["may_agree"]
+    made = send(stage.client("approver"), "POST", f"{path}/approve", {"note": "go"})
+    assert (made.status_code, made.json()["name"]) == (201, "second")
+    again = send(stage.client("admin"), "POST", f"{path}/reject", {})
+    assert (again.status_code, again.json()["error"]["code"]) == (409, "conflict")
+    listed = send(stage.client("admin"), "GET", "/api/exceptions/waiting").json()
+    assert told["id"] not in {row["id"] for row in listed}
 
 
 def test_a_recognizer_that_a_policy_names_stays(stage: Stage) -> None:
