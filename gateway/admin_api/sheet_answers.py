@@ -1,31 +1,14 @@
 """What the routes of spreadsheets take and answer, for the OpenAPI schema. `shape` makes it; a test
 holds them against each other."""
 
-from typing import Any
-
 from drf_spectacular.utils import OpenApiParameter
 from rest_framework import serializers as s
-from typing_extensions import override
 
+from gateway.admin_api.answer_fields import Fields, Texts
 from gateway.batches.sheets.models import SheetStatus
 from gateway.batches.sheets.setup import Kind
 from gateway.batches.sheets.writing import Format
 from gateway.inference.limits import AtEnd, Period, Scope
-
-
-class Fields(s.Serializer[Any]):
-    """A field whose name Python or the framework has taken has an underscore behind it here."""
-
-    @override
-    def get_fields(self) -> dict[str, s.Field[Any, Any, Any, Any]]:
-        """With their names on the wire."""
-        return {name.rstrip("_"): field for name, field in super().get_fields().items()}
-
-
-class Texts(s.ListField):
-    """A list of texts."""
-
-    child = s.CharField()
 
 
 class Numbers(s.ListField):

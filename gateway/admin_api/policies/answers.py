@@ -1,17 +1,9 @@
 """What the policy routes answer, for the OpenAPI schema. `shapes` makes it; a test holds them
 against each other."""
 
-from typing import Any
-
 from rest_framework import serializers as s
 
-Fields = s.Serializer[Any]
-
-
-class Texts(s.ListField):
-    """A list of texts."""
-
-    child = s.CharField()
+from gateway.admin_api.answer_fields import Fields, Texts
 
 
 class ProblemAnswer(Fields):
