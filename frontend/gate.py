@@ -7,57 +7,46 @@ INVARIANT: it fails closed: what cannot be looked up is an error, never a pass.
 """
 
 import time
-from collections.abc import Awaitable, Callable
 from typing import Final
 
 from allauth.usersessions.models import UserSession
-from asgiref.sync import iscoroutinefunction, markcoroutinefunction, sync_to_async
+from asgiref.sync import sync_to_async
 from django.conf import settings
 from django.contrib.auth import logout
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
-from django.http.response import HttpResponseBase
 from django.urls import reverse
+from typing_extensions import override
 
+from frontend.both_ways import BothWaysMiddleware
 from gateway.accounts.models import User
 from gateway.accounts.second_factor import has_one, required_of, shown_in
 
-Next = Callable[[HttpRequest], HttpResponseBase | Awaitable[HttpResponseBase]]
 # The list of sessions says when each was seen last; that exact it is.
 SEEN_EVERY_S: Final = 120.0
 _MOST_SEEN: Final = 10_000
 _seen: dict[str, float] = {}
 
 
-class GateMiddleware:
+class GateMiddleware(BothWaysMiddleware):
     """See the module. After the authentication middleware."""
 
-    sync_capable = True
-    async_capable = True
-
-    def __init__(self, get_response: Next) -> None:
-        self.get_response = get_response
-        self._is_async = iscoroutinefunction(get_response)
-        if self._is_async:
-            markcoroutinefunction(self)
-
-    def __call__(self, request: HttpRequest) -> HttpResponseBase | Awaitable[HttpResponseBase]:
-        """Answer the request, or send its session to set up a second factor."""
-        if self._is_async:
-            return self._answer(request)
+    @override
+    def before(self, request: HttpRequest) -> HttpResponse | None:
+        """Where the session must go first to set up a second factor."""
         if settings.SESSION_COOKIE_NAME in request.COOKIES and isinstance(request.user, User):
-            return _stopped(request, request.user) or self.get_response(request)
-        return self.get_response(request)
+            return _stopped(request, request.user)
+        return None
 
-    async def _answer(self, request: HttpRequest) -> HttpResponseBase:
-        if settings.SESSION_COOKIE_NAME in request.COOKIES:
-            user = await request.auser()
-            # Most requests end here, without a thread: seen lately, with a second factor.
-            if isinstance(user, User) and not (_seen_lately(request) and shown_in(request.session)):
-                stopped = await sync_to_async(_stopped)(request, user)
-                if stopped is not None:
-                    return stopped
-        answer = self.get_response(request)
-        return await answer if isinstance(answer, Awaitable) else answer
+    @override
+    async def before_async(self, request: HttpRequest) -> HttpResponse | None:
+        """The same; the database is asked in a thread."""
+        if settings.SESSION_COOKIE_NAME not in request.COOKIES:
+            return None
+        user = await request.auser()
+        # Most requests end here, without a thread: seen lately, with a second factor.
+        if not isinstance(user, User) or (_seen_lately(request) and shown_in(request.session)):
+            return None
+        return await sync_to_async(_stopped)(request, user)
 
 
 def _stopped(request: HttpRequest, user: User) -> HttpResponse | None:

@@ -1,19 +1,13 @@
-"""Middleware of the pages: the content security policy, and static files without threads.
+"""Middleware of the pages: the content security policy, and static files without threads."""
 
-Both run sync and async. A middleware that is sync only would push every request of the event
-loop through a thread, and would stand between a client that leaves and the reply it cancels.
-"""
-
-from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import cast
 
-from asgiref.sync import iscoroutinefunction, markcoroutinefunction
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
+from typing_extensions import override
 from whitenoise.middleware import WhiteNoiseMiddleware
 
-Next = Callable[[HttpRequest], HttpResponseBase | Awaitable[HttpResponseBase]]
+from frontend.both_ways import BothWaysMiddleware, Next
 
 CONTENT_SECURITY_POLICY = "; ".join(
     (
@@ -31,67 +25,35 @@ CONTENT_SECURITY_POLICY = "; ".join(
 )
 
 
-class ContentSecurityPolicyMiddleware:
+class ContentSecurityPolicyMiddleware(BothWaysMiddleware):
     """Puts the policy on every response that has none: nothing inline, nothing from elsewhere."""
 
-    sync_capable = True
-    async_capable = True
-
-    def __init__(self, get_response: Next) -> None:
-        self.get_response = get_response
-        self._is_async = iscoroutinefunction(get_response)
-        if self._is_async:
-            markcoroutinefunction(self)
-
-    def __call__(self, request: HttpRequest) -> HttpResponseBase | Awaitable[HttpResponseBase]:
-        """Answer the request, then add the header."""
-        if self._is_async:
-            return self._answer(request)
-        return self._with_policy(cast("HttpResponseBase", self.get_response(request)))
-
-    async def _answer(self, request: HttpRequest) -> HttpResponseBase:
-        return self._with_policy(
-            await cast("Awaitable[HttpResponseBase]", self.get_response(request))
-        )
-
-    def _with_policy(self, response: HttpResponseBase) -> HttpResponseBase:
+    @override
+    def after(self, response: HttpResponseBase) -> HttpResponseBase:
+        """With the header."""
         response.headers.setdefault("Content-Security-Policy", CONTENT_SECURITY_POLICY)
         return response
 
 
-class StaticFilesMiddleware(WhiteNoiseMiddleware):  # type: ignore[misc]
+class StaticFilesMiddleware(BothWaysMiddleware, WhiteNoiseMiddleware):  # type: ignore[misc]
     """WhiteNoise for an event loop.
 
     The original is sync only, and hands out file iterators that Django would drain in a thread
     with a warning. Our files are small, so they are read and sent at once.
     """
 
-    sync_capable = True
-    async_capable = True
-
     def __init__(self, get_response: Next) -> None:
-        super().__init__(get_response)
-        self._is_async = iscoroutinefunction(get_response)
-        if self._is_async:
-            markcoroutinefunction(self)
+        WhiteNoiseMiddleware.__init__(self, get_response)
+        BothWaysMiddleware.__init__(self, get_response)
 
     def add_files(self, root: str | Path, prefix: str | None = None) -> None:
         """Take the files under `root`; nothing was collected there in the embedded default."""
         if Path(root).is_dir():
             super().add_files(root, prefix)
 
-    def __call__(self, request: HttpRequest) -> HttpResponseBase | Awaitable[HttpResponseBase]:
-        """Serve a static file, or pass the request on."""
-        if self._is_async:
-            return self._answer(request)
-        return self._static(request) or cast("HttpResponseBase", self.get_response(request))
-
-    async def _answer(self, request: HttpRequest) -> HttpResponseBase:
-        return self._static(request) or await cast(
-            "Awaitable[HttpResponseBase]", self.get_response(request)
-        )
-
-    def _static(self, request: HttpRequest) -> HttpResponse | None:
+    @override
+    def before(self, request: HttpRequest) -> HttpResponse | None:
+        """A static file, if the address is of one."""
         static_file = self.files.get(request.path_info)
         if static_file is None:
             return None
