@@ -64,10 +64,11 @@ def inside_url(text: str, place: int, *, in_json_string: bool = False) -> bool:
 def _run(text: str, low: int, place: int) -> str | None:
     """What stands between the last white space and the place; None when that is too much."""
     nearest = max(low, place - LONGEST_RUN)
-    start = max([text.rfind(white, nearest, place) for white in " \n\t\r\f\v"])
-    if start < 0:
-        return None if place - nearest >= LONGEST_RUN else text[low:place]
-    return text[start + 1 : place]
+    run = text[max(nearest, text.rfind(" ", nearest, place) + 1) : place]
+    for white in "\n\t\r\f\v":  # in what is mostly one word by now
+        if white in run:
+            run = run[run.rfind(white) + 1 :]
+    return None if len(run) >= LONGEST_RUN else run
 
 
 def _reads_as_url(run: str) -> bool:
@@ -86,8 +87,10 @@ def _inside_markup(text: str, low: int, place: int) -> bool:
 
     These may hold white space, or even a `>`, between their URL and the place.
     """
-    target = text.rfind("](", low, place)
-    if target >= 0 and text.find("\n", target, place) < 0:
+    line = max(low, text.rfind("\n", low, place))
+    # Most texts have no bracket, and one sign is found many times as fast as two.
+    target = text.rfind("](", line, place) if text.find("]", line, place) >= 0 else -1
+    if target >= 0:
         rest = text[target + 2 : place]
         if rest.count("(") >= rest.count(")") or (rest[:1] == "<" and ">" not in rest):
             return True
