@@ -5,6 +5,7 @@ for, is ever taken out.
 """
 
 import re
+from collections.abc import Iterator
 
 import msgspec
 
@@ -208,16 +209,19 @@ def _last_end(data: bytes) -> int:
     return last
 
 
-def split_events(whole: bytes) -> list[bytes]:
+def each_event(whole: bytes) -> Iterator[bytes]:
     """The events of a block of whole ones, each with its blank line."""
-    events: list[bytes] = []
     start = 0
     for match in _END.finditer(whole):
-        events.append(whole[start : match.end()])
+        yield whole[start : match.end()]
         start = match.end()
     if start < len(whole):
-        events.append(whole[start:])
-    return events
+        yield whole[start:]
+
+
+def split_events(whole: bytes) -> list[bytes]:
+    """The same, all at once."""
+    return list(each_event(whole))
 
 
 def error_event(body: bytes) -> bytes:

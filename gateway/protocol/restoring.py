@@ -29,7 +29,7 @@ class AnswerRestorer:
     def __init__(self, minted: Mapping[str, str], restores: Restores) -> None:
         given = Restorer(minted)
         # Reads along where the key may not restore: what it finds is counted and not passed on.
-        self._withheld = Restorer(minted)
+        self._withheld = Restorer(minted, like=given)
         self._text = given if restores is not Restores.NOTHING else self._withheld
         self._arguments = given if restores is Restores.EVERYTHING else self._withheld
 

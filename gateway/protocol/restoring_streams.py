@@ -5,22 +5,18 @@ its own: what may yet become a placeholder is held back until more of that text 
 out before the choice ends, before `[DONE]`, and when the upstream breaks off.
 """
 
-import json
-import re
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 
-from gateway.protocol.answers import split_events
+from gateway.protocol.answers import each_event
+from gateway.protocol.like_events import Place, Shape, read, shape_of, spread
 from gateway.protocol.restoring import TEXTS, AnswerRestorer
 from policies.classification.restoring import StreamRestorer
 
 _ENCODER = msgspec.json.Encoder()
 _CALL_TEXTS = (("function", "arguments"), ("custom", "input"))
-
-# Which text: (choice, name) or (choice, kind of call, its index, name).
-_Place = tuple[int, str] | tuple[int, str, int, str]
 
 
 class _PlainDelta(msgspec.Struct, forbid_unknown_fields=True):
@@ -41,58 +37,6 @@ class _PlainEvent(msgspec.Struct):
 
 
 _PLAIN = msgspec.json.Decoder(_PlainEvent)
-# Pieces of text that are looked at together, as long as there is nothing to put back.
-_TOGETHER = 16
-# Stands for what is between two pieces: in JSON's strings it cannot occur.
-_BETWEEN = "\x02"
-# Strings of JSON that say what they mean, and that character.
-_ONLY_PIECES = re.compile(r'[^\x00\x01\x03-\x1f"\\]*')
-_CONTENT = re.compile(rb'"content": ?"([^"\\]*)"')
-
-
-class _Shape(NamedTuple):
-    """An event around its one piece of text. A vendor writes thousands that differ in nothing
-    else: these need not be read one by one."""
-
-    place: _Place
-    before: bytes
-    behind: bytes
-    between: bytes  # what is behind a piece and before the next
-
-    def texts(self, block: bytes) -> list[str] | None:
-        """The pieces of a block that is made of such events alone; None for any other."""
-        before, behind = self.before, self.behind
-        if not (block.startswith(before) and block.endswith(behind)) or b"\x02" in block:
-            return None
-        inner = block[len(before) : len(block) - len(behind)]
-        try:
-            text = inner.replace(self.between, b"\x02").decode()
-        except UnicodeDecodeError:
-            return None
-        return text.split(_BETWEEN) if _ONLY_PIECES.fullmatch(text) else None
-
-    def event(self, text: str) -> bytes:
-        """The event with another piece, as it stands in JSON."""
-        return self.before + text.encode() + self.behind
-
-    def block(self, texts: list[str]) -> bytes:
-        """The events with these pieces, as they stand in JSON."""
-        inner = _BETWEEN.join(texts).encode().replace(b"\x02", self.between)
-        return self.before + inner + self.behind
-
-
-def _shape_of(event: bytes, text: str, place: _Place) -> _Shape | None:
-    """The shape of an event whose piece is `text`; None where that is not to be seen."""
-    found = _CONTENT.search(event)
-    if found is None or event.count(b'"content"') != 1 or found[1] != text.encode():
-        return None
-    before, behind = event[: found.start(1)], event[found.end(1) :]
-    return _Shape(place, before, behind, behind + before)
-
-
-def _json_text(before: str, told: str) -> str:
-    """What is told in place of a piece, as it stands in JSON."""
-    return told if told == before else json.dumps(told, ensure_ascii=False)[1:-1]
 
 
 class StreamedAnswer:
@@ -105,27 +49,32 @@ class StreamedAnswer:
 
     def __init__(self, restorer: AnswerRestorer) -> None:
         self._restorer = restorer
-        self._streams: dict[_Place, StreamRestorer] = {}
+        self._streams: dict[Place, StreamRestorer] = {}
         self._head: dict[str, Any] = {}  # of the last event with choices
-        self._last = b""  # that event, when its head was not read yet
-        self._shape: _Shape | None = None  # of the last event that was a piece of text
+        self._last = b""  # that event as it came, when its head was not read yet
+        self._shape: Shape | None = None  # of the last event that was a piece of text
 
     def events(self, block: bytes) -> bytes:
         """A block of whole events with what can be put back by now."""
-        told = b""
-        if self._shape is None:
-            first = block.find(b"\n\n") + 2
-            if 2 < first < len(block) and b"\r" not in block:
-                # The others may be like it.
-                told, block = self._event(block[:first]), block[first:]
-        return told + self._go_on(block)
-
-    def _go_on(self, block: bytes) -> bytes:
-        shape = self._shape
-        texts = shape.texts(block) if shape is not None else None
-        if shape is None or texts is None:
-            return b"".join([self._event(event) for event in split_events(block)])
-        return self._pieces(shape, texts, block)
+        alone = self._alone(block)
+        if alone is not None:
+            return alone
+        shape, read_to = self._shape, 0
+        told: list[bytes] = []
+        if shape is None:
+            for event in each_event(block):
+                told.append(self._event(event))
+                read_to += len(event)
+                shape = self._shape
+                if shape is not None:
+                    break  # the others may be like it
+            block = block[read_to:]
+        if shape is not None and block:
+            told += [
+                self._like(shape, pieces, run) if pieces else self._one_by_one(run)
+                for pieces, run in shape.runs(block)
+            ]
+        return told[0] if len(told) == 1 else b"".join(told)
 
     def rest(self) -> bytes:
         """What is held back still, as an event; nothing more comes. Empty: nothing is."""
@@ -138,28 +87,52 @@ class StreamedAnswer:
         if not choices:
             return b""
         if self._last:
-            self._keep_head(msgspec.json.decode(self._last))
+            self._keep_head(msgspec.json.decode(self._last[6:]))
         return _written({**self._head, "choices": list(choices.values())})
 
-    def _pieces(self, shape: "_Shape", texts: list[str], block: bytes) -> bytes:
-        """A block of events that differ in nothing but their pieces of one text."""
-        stream, restores = self._stream(shape.place), self._restores(shape.place)
-        told: list[str] = []
-        changed = False
-        for start in range(0, len(texts), _TOGETHER):
-            group = texts[start : start + _TOGETHER]
-            if not stream.passes("".join(group)):
-                fed = [stream.feed(text) for text in group]
-                if restores and fed != group:
-                    changed = True
-                    group = [
-                        _json_text(before, text) for before, text in zip(group, fed, strict=True)
-                    ]
-            told += group
-        self._last = shape.event(texts[-1])[6:]
-        return shape.block(told) if changed else block
+    def _alone(self, event: bytes) -> bytes | None:
+        """One event that is like those before it; None for any other, and for several."""
+        shape = self._shape
+        text = shape.text_of(event) if shape is not None else None
+        if shape is None or text is None:
+            return None
+        self._last = event
+        told = self._stream(shape.place).feed(text)
+        return event if told == text or not self._restores(shape.place) else shape.event(told)
+
+    def _like(self, shape: Shape, pieces: list[bytes], run: bytes) -> bytes:
+        """Events that differ in nothing but their pieces of one text."""
+        if self._stream(shape.place).held:
+            return self._like_held(shape, pieces)
+        said = read(pieces)
+        if said is None:
+            return self._one_by_one(run)
+        self._last = shape.block(pieces[-1:])
+        edits = self._stream(shape.place).take(said.text)
+        if not edits or not self._restores(shape.place):
+            return run
+        for number, piece in spread(edits, said):
+            pieces[number] = piece
+        return shape.block(pieces)
+
+    def _like_held(self, shape: Shape, pieces: list[bytes]) -> bytes:
+        """The same while something is held back: one by one until nothing is."""
+        told: list[bytes] = []
+        for number, piece in enumerate(pieces):
+            if not self._stream(shape.place).held:
+                rest = pieces[number:]
+                told.append(self._like(shape, rest, shape.block(rest)))
+                break
+            told.append(self._one_by_one(shape.block([piece])))
+        return b"".join(told)
+
+    def _one_by_one(self, block: bytes) -> bytes:
+        return b"".join([self._event(event) for event in each_event(block)])
 
     def _event(self, event: bytes) -> bytes:
+        alone = self._alone(event)
+        if alone is not None:
+            return alone
         if event.startswith(b"data: {") and event.count(b"\n") == 2:
             try:
                 plain = _PLAIN.decode(event[6:])
@@ -195,11 +168,11 @@ class StreamedAnswer:
             if told != text:
                 changed[place] = told
         if plain.choices:
-            self._last = event[6:]
+            self._last = event
             known = self._shape
             if len(plain.choices) == 1 and not (known and event.startswith(known.before)):
                 only = plain.choices[0]
-                self._shape = _shape_of(event, only.delta.content, (only.index, "content"))
+                self._shape = shape_of(event, only.delta.content, (only.index, "content"))
         if not changed:
             return event
         tree = msgspec.json.decode(event[6:])
@@ -231,11 +204,11 @@ class StreamedAnswer:
                     changed = True
         return changed
 
-    def _feed(self, place: _Place, text: str) -> str:
+    def _feed(self, place: Place, text: str) -> str:
         told = self._stream(place).feed(text)
         return told if self._restores(place) else text
 
-    def _stream(self, place: _Place) -> StreamRestorer:
+    def _stream(self, place: Place) -> StreamRestorer:
         stream = self._streams.get(place)
         if stream is None:
             stream = self._streams[place] = self._restorer.stream(
@@ -243,15 +216,15 @@ class StreamedAnswer:
             )
         return stream
 
-    def _finish(self, place: _Place) -> str:
+    def _finish(self, place: Place) -> str:
         held = self._streams.pop(place).finish()
         return held if self._restores(place) else ""
 
-    def _restores(self, place: _Place) -> bool:
+    def _restores(self, place: Place) -> bool:
         return self._restorer.restores_arguments if len(place) > 2 else self._restorer.restores_text
 
 
-def _texts(choice: dict[str, Any], number: int) -> Iterator[tuple[_Place, dict[str, Any], str]]:
+def _texts(choice: dict[str, Any], number: int) -> Iterator[tuple[Place, dict[str, Any], str]]:
     """Every text of a choice in one event: which it is, what holds it, under which name."""
     if isinstance(choice.get("text"), str):
         yield (number, "text"), choice, "text"
@@ -275,7 +248,7 @@ def _texts(choice: dict[str, Any], number: int) -> Iterator[tuple[_Place, dict[s
                 yield (number, kind, at if type(at) is int else 0, name), holder, name
 
 
-def _append(choice: dict[str, Any], place: _Place, held: str) -> None:
+def _append(choice: dict[str, Any], place: Place, held: str) -> None:
     """Add what was held back to the text it belongs to."""
     if len(place) == 2:
         _, name = place

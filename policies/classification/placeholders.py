@@ -72,10 +72,11 @@ class Words:
     Where several begin at one place the longest counts, and none begins within another.
     """
 
-    __slots__ = ("_lengths", "_longest", "_words")
+    __slots__ = ("_heads", "_lengths", "_longest", "_words")
 
     def __init__(self, words: Iterable[str] = ()) -> None:
         self._words: dict[str, str] = {}
+        self._heads: set[str] = set()
         self._lengths: list[int] = []
         self._longest = 0
         for word in words:
@@ -83,26 +84,31 @@ class Words:
 
     def add(self, word: str) -> None:
         """A word from now on; it begins with one of the marks."""
-        self._words[word.lower()] = word
+        small = word.lower()
+        self._words[small] = word
+        self._heads.add(small[:_HEAD])
         if len(word) not in self._lengths:
             self._lengths.append(len(word))
             self._lengths.sort(reverse=True)
             self._longest = self._lengths[0]
 
-    def at(self, text: str, start: int) -> int:
-        """The length of the word that begins at `start`, or 0."""
-        for length in self._lengths:
-            if text[start : start + length].lower() in self._words:
-                return length
-        return 0
+    def at(self, text: str, start: int) -> str:
+        """The word that begins at `start`, as it was made; empty: none."""
+        if text[start : start + _HEAD].lower() in self._heads:
+            for length in self._lengths:
+                word = self._words.get(text[start : start + length].lower())
+                if word is not None:
+                    return word
+        return ""
 
-    def may_begin(self, text: str) -> bool:
-        """Whether more text could make the whole of this the beginning of a longer word."""
-        length = len(text)
+    def may_begin(self, text: str, start: int) -> bool:
+        """Whether more text could make all of `text` from `start` on the beginning of a longer
+        word."""
+        length = len(text) - start
         if length >= self._longest:
             return False
-        text = text.lower()
-        return any(word.startswith(text) and len(word) > length for word in self._words)
+        begun = text[start:].lower()
+        return any(word.startswith(begun) and len(word) > length for word in self._words)
 
     def ends(self, text: str) -> bool:
         """Whether one of the words is the end of this."""
@@ -112,15 +118,46 @@ class Words:
     def places(self, text: str) -> Iterator[Place]:
         """Where words stand, from left to right."""
         position = 0
-        while (match := _MARKS.search(text, position)) is not None:
-            start = match.start()
-            length = self.at(text, start)
-            position = start + (length or 1)
-            if length:
-                yield Place(start, position, self._words[text[start:position].lower()])
+        for start in _starts(text):
+            word = self.at(text, start) if start >= position else ""
+            if word:
+                position = start + len(word)
+                yield Place(start, position, word)
+
+    def so_far(self, text: str) -> tuple[list[Place], int]:
+        """Of a text that goes on: the places of words, and where its longest suffix begins that
+        may yet become a word, or a longer one (its length: no suffix may)."""
+        places: list[Place] = []
+        position = 0
+        for start in _starts(text):
+            if start < position:
+                continue
+            if self.may_begin(text, start):
+                return places, start
+            word = self.at(text, start)
+            if word:
+                position = start + len(word)
+                places.append(Place(start, position, word))
+        return places, len(text)
 
 
-_MARKS = re.compile(f"[{PLACEHOLDER_MARK}{HASH_MARK}{PLACEHOLDER_MARK.lower()}]")
+# With one of these a word begins, whoever repeats it. A hash counts only as it was made.
+_MARKS = (PLACEHOLDER_MARK, HASH_MARK, PLACEHOLDER_MARK.lower())
+# So much of a word is looked at first.
+_HEAD = 4
+
+
+def _starts(text: str) -> Iterator[int]:
+    """Where words may begin, from left to right. Looked for sign by sign: a text of 10 kB with none
+    of them takes 1 µs, and 20 with a set of signs."""
+    ahead = [text.find(mark) for mark in _MARKS]
+    while (start := max(ahead)) >= 0:
+        for at in ahead:
+            if 0 <= at < start:
+                start = at
+        yield start
+        sign = ahead.index(start)
+        ahead[sign] = text.find(_MARKS[sign], start + 1)
 
 
 def kind_of(data_class: str) -> str:

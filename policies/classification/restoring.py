@@ -5,22 +5,38 @@ whoever shows an image or follows a link would hand the value to the server it n
 """
 
 import json
-import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from policies.classification.links import REACH, inside_url
 from policies.classification.placeholders import (
     FORM,
     LONGEST_FORM,
     PLACEHOLDER_MARK,
+    Place,
     Words,
 )
 
 _MARK = PLACEHOLDER_MARK
 _SMALL_MARK = PLACEHOLDER_MARK.lower()
-_ANY_MARK = re.compile(f"[{_MARK}{_SMALL_MARK}]")
 # Pieces of a stream are joined when there are this many of them.
 _PIECES = 1024
+
+
+# What is to be told in place of [start, end) of a text; empty for what is held back.
+Edit = tuple[int, int, str]
+
+
+def edited(text: str, edits: Sequence[Edit]) -> str:
+    """The text with the edits, which stand in order and do not overlap, made in it."""
+    if not edits:
+        return text
+    pieces: list[str] = []
+    copied = 0
+    for start, end, told in edits:
+        pieces += (text[copied:start], told)
+        copied = end
+    pieces.append(text[copied:])
+    return "".join(pieces)
 
 
 class Restorer:
@@ -32,9 +48,10 @@ class Restorer:
 
     __slots__ = ("_minted", "_words", "left", "restored")
 
-    def __init__(self, minted: Mapping[str, str]) -> None:
+    def __init__(self, minted: Mapping[str, str], *, like: "Restorer | None" = None) -> None:
         self._minted = minted
-        self._words = Words(minted)
+        # `like`: another one of the same request; it knows the words already.
+        self._words: Words = Words(minted) if like is None else like._words
         self.restored = 0
         self.left = 0
 
@@ -43,31 +60,29 @@ class Restorer:
         if _MARK not in text and _SMALL_MARK not in text:
             return text
         self.count_unknown(text, 0, len(text))
-        return self.replace("", text, in_json_string=in_json_string)
+        places = self._words.places(text)
+        return edited(text, self.edits(text, 0, places, in_json_string=in_json_string))
 
     def stream(self, *, in_json_string: bool = False) -> "StreamRestorer":
         """For a text that comes in pieces; any pieces give what the whole text gives."""
         return StreamRestorer(self, self._words, in_json_string=in_json_string)
 
-    def replace(self, past: str, text: str, *, in_json_string: bool) -> str:
-        """`text`, which comes after `past`, with every known placeholder restored or counted."""
-        pieces: list[str] = []
-        copied = 0
-        before = past + text if past else text
-        for place in self._words.places(text):
-            if inside_url(before, len(past) + place.start, in_json_string=in_json_string):
+    def edits(
+        self, before: str, begins: int, places: Iterable[Place], *, in_json_string: bool
+    ) -> list[Edit]:
+        """What puts the values back at the places of a text that is the rest of `before` from
+        `begins` on. Each place is counted: as restored, or as left inside a URL."""
+        edits: list[Edit] = []
+        for start, end, word in places:
+            if inside_url(before, begins + start, in_json_string=in_json_string):
                 self.left += 1
                 continue
-            value = self._minted[place.word]
+            value = self._minted[word]
             if in_json_string:
                 value = json.dumps(value, ensure_ascii=False)[1:-1]
-            pieces += (text[copied : place.start], value)
-            copied = place.end
-            self.restored += 1
-        if not copied:
-            return text
-        pieces.append(text[copied:])
-        return "".join(pieces)
+            edits.append((start, end, value))
+        self.restored += len(edits)
+        return edits
 
     def count_unknown(self, text: str, start: int, end: int) -> int:
         """Count what has the form and begins in [start, end), but was not minted here. Gives the
@@ -101,69 +116,49 @@ class StreamRestorer:
         """Whether something is held back."""
         return self._held != ""
 
-    def passes(self, text: str) -> bool:
-        """Take `text` in if all of it may be passed on as it is. False: nothing was taken in."""
-        if self._held:
-            return False
-        if _MARK in text or _SMALL_MARK in text:
-            cut, known = self._cut(text)
-            if known or cut < len(text):
-                return False
-        self._past.append(text)
-        if len(self._past) > _PIECES:
-            self._join()
-        return True
-
     def feed(self, text: str) -> str:
         """What may be passed on now that `text` has come."""
-        if not self._held and _MARK not in text and _SMALL_MARK not in text:
-            past = self._past
-            past.append(text)
-            if len(past) > _PIECES:
-                self._join()
-            return text
-        text = self._held + text
-        cut, known = self._cut(text)
+        if self._held:
+            text, self._held = self._held + text, ""
+        return edited(text, self.take(text))
+
+    def take(self, text: str) -> list[Edit]:
+        """What is to be told otherwise of `text`, which has come while nothing is held back. None
+        of it: it may be passed on as it is. What is held back from now on is its end."""
+        if _MARK not in text and _SMALL_MARK not in text:
+            return self._pass_on(text, [])
+        places, cut = self._words.so_far(text)
         self._held = text[cut:]
-        return self._pass_on(text[:cut], known=known)
+        edits = self._pass_on(text[:cut], places)
+        if self._held:
+            edits.append((cut, len(text), ""))
+        return edits
 
     def finish(self) -> str:
         """What was held back, for nothing more comes."""
         text, self._held = self._held, ""
-        text = self._pass_on(text, known=True)
+        text = edited(text, self._pass_on(text, list(self._words.places(text))))
         past = "".join(self._past)
         self._restorer.count_unknown(past, self._counted, len(past))
         self._counted = len(past)
         return text
 
-    def _cut(self, text: str) -> tuple[int, bool]:
-        """Where the longest suffix begins that may become a known word, and whether a known word
-        stands before it."""
-        words = self._words
-        position = 0
-        known = False
-        while (match := _ANY_MARK.search(text, position)) is not None:
-            start = match.start()
-            if words.may_begin(text[start:]):
-                return start, known
-            length = words.at(text, start)
-            known = known or length > 0
-            position = start + (length or 1)
-        return len(text), known
-
-    def _pass_on(self, text: str, *, known: bool) -> str:
-        if known:
-            past = self._join()
-            self._past.append(text)
-            return self._restorer.replace(past, text, in_json_string=self._in_json_string)
+    def _pass_on(self, text: str, places: list[Place]) -> list[Edit]:
         if text:
             self._past.append(text)
-        return text
+        if places:
+            before = self._join(len(text))
+            begins = len(before) - len(text)
+            return self._restorer.edits(before, begins, places, in_json_string=self._in_json_string)
+        if len(self._past) > _PIECES:
+            self._join(0)
+        return []
 
-    def _join(self) -> str:
-        """What came before as one text, as far back as a URL is looked for."""
+    def _join(self, new: int) -> str:
+        """What came as one text, as far back as a URL is looked for before the `new` last ones of
+        its characters."""
         past = "".join(self._past)
-        excess = len(past) - REACH - LONGEST_FORM
+        excess = len(past) - new - REACH - LONGEST_FORM
         if excess > _PIECES:
             self._counted = self._restorer.count_unknown(past, self._counted, excess)
             past = past[excess:]

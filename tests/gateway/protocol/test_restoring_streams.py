@@ -52,9 +52,13 @@ def told(blocks: list[bytes]) -> dict[str, str]:
     """Every text that arrived, put together as a client does."""
     texts: defaultdict[str, str] = defaultdict(str)
     for each in split_events(b"".join(blocks)):
-        if each.startswith(b"data: [DONE]"):
+        try:
+            choices = json.loads(each[6:])["choices"]
+        except ValueError:
+            if not each.startswith(b"data: [DONE]"):
+                texts["no JSON"] += repr(each)
             continue
-        for choice in json.loads(each[6:])["choices"]:
+        for choice in choices:
             where = f"{choice['index']} "
             delta = choice.get("delta", {})
             for name in ("content", "refusal", "reasoning_content"):
@@ -149,6 +153,72 @@ def test_events_in_one_block_give_what_they_give_one_by_one(
     assert (told(out), counted.restored, counted.left) == expected
     if restores is Restores.NOTHING:
         assert b"".join(out) == b"".join(events)
+
+
+def like(piece: bytes) -> bytes:
+    """An event with these bytes between the quotation marks of its text."""
+    return event({"index": 0, "delta": {"content": "@"}}).replace(b"@", piece)
+
+
+ODD = (
+    b": ping\n\n",
+    b": two\n: lines\n\n",
+    b"data: [DONE]\n\n",
+    event({"index": 0, "delta": {"content": A[3:6]}}).replace(b"\n", b"\r\n"),
+    event({"index": 0, "delta": {}, "finish_reason": "stop"}),
+    event({"index": 1, "delta": {"content": A[:7]}}),
+    event({"index": 0, "delta": called(A[:7])}),
+    b'data: {"choices":[],"usage":{"prompt_tokens":1}}\n\n',
+    # What has the form of the others without being it: no JSON, or a piece and something more.
+    like(b'a"b'),
+    like(b'a", "role": "assistant'),
+    like(b"X\x01"),
+    like(b"\\ud83d"),
+    like(b"\\"),
+    like("ü".encode()[:1]),
+    like("ü".encode()[1:]),
+)
+
+
+@given(
+    cuts=st.sets(st.integers(1, 2 * len(SAID) - 1)),
+    odd=st.lists(st.tuples(st.integers(0, 2 * len(SAID)), st.sampled_from(ODD)), max_size=6),
+    blocks=st.sets(st.integers(1, 2 * len(SAID))),
+    escaped=st.booleans(),
+    restores=st.sampled_from([Restores.EVERYTHING, Restores.NOTHING]),
+)
+def test_whatever_stands_among_like_events_blocks_tell_what_the_events_tell(
+    cuts: set[int],
+    odd: list[tuple[int, bytes]],
+    blocks: set[int],
+    escaped: bool,
+    restores: Restores,
+) -> None:
+    text = SAID * 2
+    pieces = [text[start:end] for start, end in pairwise([0, *sorted(cuts), len(text)])]
+    if escaped:
+        events = [like(b"".join([b"\\u%04x" % ord(each) for each in piece])) for piece in pieces]
+    else:
+        events = [like(piece.encode()) for piece in pieces]
+    for place, each in odd:
+        events.insert(min(place, len(events)), each)
+    counted = restored(events, restores)
+    expected = told(out), counted.restored, counted.left
+    borders = [0, *sorted(each for each in blocks if each < len(events)), len(events)]
+    counted = restored([b"".join(events[a:b]) for a, b in pairwise(borders)], restores)
+    assert (told(out), counted.restored, counted.left) == expected
+    if restores is Restores.NOTHING:
+        assert b"".join(out) == b"".join(events)
+
+
+@pytest.mark.parametrize("ahead", [b'a"', b"\x01", b"\\x"])
+def test_a_piece_that_is_no_string_is_never_read_as_one(ahead: bytes) -> None:
+    events = [like(b"go on "), like(ahead + A[:4].encode()), like(A[4:].encode())]
+    restored(events)
+    one_by_one = b"".join(out)
+    counted = restored([events[0], b"".join(events[1:])])
+    assert b"".join(out) == one_by_one == b"".join(events)
+    assert counted.restored == 0
 
 
 def test_a_block_without_a_placeholder_passes_as_the_very_same_bytes() -> None:
