@@ -95,15 +95,16 @@ class RequestMasking:
         labelled = self._labelled
         replacements: dict[int, list[Replacement]] = {}
         left = dict(labelled.data_classes)
+        wanted = {name: _mode(modes, labelled, name) for name in left}
         for finding in labelled.findings:
             name = finding.data_class
             left[name] -= 1
-            mode = _mode(modes, labelled, name)
+            mode = wanted[name]
             if mode is not None:
                 replacements.setdefault(finding.field, []).append(
                     Replacement(finding.start, finding.end, name, mode.value)
                 )
-        if any(count and _mode(modes, labelled, name) for name, count in left.items()):
+        if any(count and wanted[name] for name, count in left.items()):
             raise Unmaskable("a finding stands across the border of two text parts")
         return replacements
 

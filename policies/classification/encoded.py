@@ -6,8 +6,9 @@ forms (hashes, identifiers, public keys, addresses) is enciphered as far as anyo
 """
 
 import re
-from base64 import b32decode, b64decode
+from base64 import b32decode
 from binascii import Error as Base64Error
+from binascii import a2b_base64
 from collections.abc import Iterator
 from contextlib import suppress
 
@@ -92,13 +93,14 @@ def runs(text: str, hits: list[tuple[int, int]]) -> Iterator[Run]:
 
 
 def _base64(text: str, match: re.Match[str]) -> Run | None:
-    written = match[0]
+    bare = written = match[0]
     if "\n" in written:
         first = _LINE_BREAK.split(written, maxsplit=1)[0]
         # Words under one another are no wrapped base64.
         if len(first) < 40:
             written = first
-    bare = _LINE_BREAK.sub("", written).rstrip("=")
+        bare = _LINE_BREAK.sub("", written)
+    bare = bare.rstrip("=")
     start, end = match.start(), match.start() + len(written)
     if bare.isalpha() and (bare.islower() or bare[1:].islower()):
         return None
@@ -122,7 +124,7 @@ def _decoded(bare: str) -> Iterator[bytes]:
     remainder = len(bare) % 4
     if remainder != 1:
         plain = bare.replace("-", "+").replace("_", "/")
-        yield b64decode(plain + "=" * (-len(plain) % 4))
+        yield a2b_base64(plain + "=" * (-len(plain) % 4))
 
 
 def _codes(text: str, kind: int) -> Iterator[Run]:

@@ -10,6 +10,7 @@ URLs and HTML give a meaning to, and what fields such as a message's `name` refu
 
 import hmac
 import re
+import struct
 from collections.abc import Iterable, Iterator, Mapping
 from types import MappingProxyType
 from typing import NamedTuple
@@ -26,7 +27,14 @@ _HASH_GROUPS = 4
 _CONSONANTS = "bdfghjklmnprstvz"
 _VOWELS = "aiou"
 _GROUP = f"[{_CONSONANTS}][{_VOWELS}][{_CONSONANTS}][{_VOWELS}][{_CONSONANTS}]"
-_SYLLABLES = tuple([c + v for c in _CONSONANTS for v in _VOWELS])
+# A group is written in two halves, of six bits and of ten.
+_FIRST = tuple([c + v for c in _CONSONANTS for v in _VOWELS])
+_LAST = tuple([syllable + c for syllable in _FIRST for c in _CONSONANTS])
+# Groups -> what reads the bits of each off the beginning of a digest.
+_PAIRS = {
+    groups: struct.Struct(f">{groups}H").unpack_from
+    for groups in (_PLACEHOLDER_GROUPS, _HASH_GROUPS)
+}
 
 # What the receiver is told about the value. Not the data class: some of those are words of
 # context that make a recognizer look at the number behind them (`phone`, `password`).
@@ -185,8 +193,4 @@ def _kind_beside(data_class: str, value: str) -> str:
 
 def _code(key: bytes, message: str, groups: int) -> str:
     digest = hmac.digest(key, message.encode("utf-8", "surrogatepass"), "sha256")
-    code = ""
-    for place in range(0, 2 * groups, 2):
-        bits = digest[place] << 8 | digest[place + 1]
-        code += _SYLLABLES[bits >> 10] + _SYLLABLES[bits >> 4 & 63] + _CONSONANTS[bits & 15]
-    return code
+    return "".join([_FIRST[pair >> 10] + _LAST[pair & 1023] for pair in _PAIRS[groups](digest)])
