@@ -1,9 +1,18 @@
 """What masking costs. Run: `python -m bench.masking`.
 
-Prints microseconds of CPU for a prompt of 10 kB with ten findings: masking it (with the second
-scan) and restoring a whole answer that quotes all of it; and CPU per chunk of a stream through the
-whole path, without masking, with it, and their ratio. The model server runs in a process of its
-own. Best and median of several rounds.
+Prints microseconds of CPU, best and median of several rounds, for prompts of 10 kB with ten and
+with 36 findings:
+
+- masking: placing the findings, minting the words, rewriting and reading the body anew, and the
+  second scan of all of it. Not counted is the first scan, which each request pays whether
+  something is masked or not; it stands on a line of its own;
+- restoring a whole answer that quotes the masked prompt from end to end: reading it as JSON,
+  making the restorer, putting the values back, writing it as JSON.
+
+And CPU of the thread per chunk of a stream through the whole path, from the decision on, without
+masking and with it, in turns, and the ratio of the best rounds. What a request costs beside its
+chunks (connecting, the outcome's record) is spread over them. The model server runs in a process
+of its own. Its answer quotes the prompt: of 57 chunks one has a placeholder in it.
 """
 
 import asyncio
@@ -13,8 +22,8 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -22,7 +31,7 @@ from typing import Any
 from bench.scan import PARAGRAPH, measure
 from gateway.audit.journal import FileJournal
 from gateway.inference.exchange import Inbound
-from gateway.inference.label import label_request
+from gateway.inference.label import Labelled, label_request
 from gateway.inference.masking import RequestMasking
 from gateway.inference.path import Gateway
 from gateway.protocol.requests import read_request
@@ -33,54 +42,64 @@ from policies.engine.facts import Endpoint
 from policies.engine.permit import MaskMode
 from tests.gateway.inference.conftest import Gate, Snapshots, snapshot
 
-FINDINGS = 10
+FINDINGS = (10, 36)
 CHUNKS = 2000
 SLOW_CHUNKS = 150
 PAUSE_S = 0.004
-ROUNDS = 7
+ROUNDS = 40
 CLASSES = ("EMAIL_ADDRESS", "IBAN")
 RULES = {"rules": [{"id": "m", "then": {"mask": [*CLASSES], "for": {"deployment": "claude"}}}]}
 KEYS = {"llama": bytes(32), "claude": bytes([7]) * 32}
 MODES = tuple((name, MaskMode.PLACEHOLDER) for name in CLASSES)
 
 
-def prompt() -> str:
-    """10 kB of prose with five e-mail addresses and five account numbers."""
-    pieces = []
-    for number in range(FINDINGS // 2):
-        pieces += [PARAGRAPH] * 5
-        pieces.append(f"Write to jane{number}.roe@clinic.example, pay to DE89370400440532013000.")
-    return " ".join(pieces)[:10_240]
+def prompt(findings: int = FINDINGS[0]) -> str:
+    """10 kB of prose; half of its findings are e-mail addresses, and half account numbers."""
+    told = [
+        f"Write to jane{number}.roe@clinic.example, pay to DE89370400440532013000."
+        for number in range(findings // 2)
+    ]
+    prose = (PARAGRAPH + " ") * 30
+    share = (10_240 - len(" ".join(told))) // len(told) - 1
+    return " ".join([f"{prose[:share]} {each}" for each in told])
 
 
-def whole_prompt() -> list[str]:
+def whole_prompt(findings: int) -> list[str]:
     """Masking and restoring outside of any server."""
-    body = {"model": "vendor", "messages": [{"role": "user", "content": prompt()}]}
+    body = {"model": "vendor", "messages": [{"role": "user", "content": prompt(findings)}]}
     request = read_request(Endpoint.CHAT_COMPLETIONS, json.dumps(body).encode())
     made = snapshot("http://127.0.0.1:1/v1", "http://127.0.0.1:1/v1", RULES, KEYS)
     view, principal = made.projects["lab"], made.keys[b""]
-    labelled = label_request(request, view=view, principal=principal)
-    assert sum(labelled.data_classes.values()) == FINDINGS, labelled.data_classes  # noqa: S101
-    masking = RequestMasking(request, labelled, view)
 
-    def mask() -> Any:
+    def label() -> Labelled:
+        return label_request(request, view=view, principal=principal)
+
+    labelled = label()
+    assert sum(labelled.data_classes.values()) == findings, labelled.data_classes  # noqa: S101
+
+    def mask() -> RequestMasking:
         made_now = RequestMasking(request, labelled, view)
         made_now(deployment="claude", modes=MODES)
         return made_now
 
-    masking(deployment="claude", modes=MODES)
-    (masked,) = masking._made.values()
+    (masked,) = mask()._made.values()
     said = masked.outgoing.request.tree["messages"][0]["content"]
     answer = json.dumps({"choices": [{"index": 0, "message": {"content": said}}]}).encode()
     minted = masked.outgoing.minted or {}
     lines = []
     total = 0.0
-    for name, run in (
-        ("mask 10 kB, 10 findings", mask),
-        ("restore 10 kB", lambda: AnswerRestorer(minted, Restores.EVERYTHING).whole(answer)),
+    size = f"10 kB, {findings} findings"
+    for name, run, counts in (
+        (f"first scan of {size}", label, False),
+        (f"mask {size}", mask, True),
+        (
+            f"restore {size}",
+            lambda: AnswerRestorer(minted, Restores.EVERYTHING).whole(answer),
+            True,
+        ),
     ):
         best, median = measure(run, 50)
-        total += best
+        total += best if counts else 0
         lines.append(f"{name:40} {best * 1e6:9.1f} us  median {median * 1e6:.1f} us")
     lines.append(f"{'masking and restoring together':40} {total * 1e6:9.1f} us  (at most 500)")
     return lines
@@ -139,8 +158,9 @@ def upstream() -> Iterator[int]:
         process.join()
 
 
-async def _streams(url: str, rules: dict[str, Any], chunks: int) -> list[float]:
-    """CPU seconds of this thread per chunk, one figure a round."""
+@asynccontextmanager
+async def _gateway(url: str, rules: dict[str, Any]) -> AsyncIterator[tuple[Gateway, Inbound]]:
+    """The whole path to the model server, and a request for a stream through it."""
     with tempfile.TemporaryDirectory(prefix="sluice-bench-") as folder:
         journal, snapshots = FileJournal(Path(folder)), Snapshots()
         snapshots.snapshot = snapshot(url, url, rules, KEYS)
@@ -151,48 +171,64 @@ async def _streams(url: str, rules: dict[str, Any], chunks: int) -> list[float]:
             budget=Gate(),
             providers={"openai_compatible": provider},
         )
-        alias = "vendor" if rules else "private"
         body = {
-            "model": alias,
+            "model": "vendor" if rules else "private",
             "stream": True,
             "messages": [{"role": "user", "content": prompt()}],
         }
-        inbound = Inbound(
-            principal=snapshots.snapshot.keys[b""],
-            endpoint=Endpoint.CHAT_COMPLETIONS,
-            body=json.dumps(body).encode(),
-            request_id="req_1",
+        yield (
+            gateway,
+            Inbound(
+                principal=snapshots.snapshot.keys[b""],
+                endpoint=Endpoint.CHAT_COMPLETIONS,
+                body=json.dumps(body).encode(),
+                request_id="req_1",
+            ),
         )
-        found = []
-        for _ in range(ROUNDS):
-            reply = await gateway.run(inbound)
-            began = time.thread_time()
-            async for _chunk in reply.chunks:
-                pass
-            found.append((time.thread_time() - began) / chunks)
-            await reply.aclose()
         await provider.aclose()
         journal.close()
-    return found
+
+
+async def _stream(gateway: Gateway, inbound: Inbound) -> float:
+    """CPU seconds of this thread for one stream."""
+    reply = await gateway.run(inbound)
+    began = time.thread_time()
+    async for _chunk in reply.chunks:
+        pass
+    spent = time.thread_time() - began
+    await reply.aclose()
+    return spent
+
+
+async def _streams(url: str, chunks: int) -> tuple[list[float], list[float]]:
+    """CPU seconds per chunk, one figure a round: without masking, and with it."""
+    plain: list[float] = []
+    masked: list[float] = []
+    async with _gateway(url, {}) as without, _gateway(url, RULES) as with_masking:
+        for _ in range(ROUNDS):
+            plain.append(await _stream(*without) / chunks)
+            masked.append(await _stream(*with_masking) / chunks)
+    return plain, masked
 
 
 def main() -> None:
     """Print the table."""
-    lines = whole_prompt()
+    lines = [line for findings in FINDINGS for line in whole_prompt(findings)]
     with upstream() as port:
         for how, path, chunks in (
             ("at once", "v1", CHUNKS),
             (f"{PAUSE_S * 1000:.0f} ms apart", "slowly/v1", SLOW_CHUNKS),
         ):
-            url = f"http://127.0.0.1:{port}/{path}"
-            plain = asyncio.run(_streams(url, {}, chunks))
-            masked = asyncio.run(_streams(url, RULES, chunks))
+            plain, masked = asyncio.run(_streams(f"http://127.0.0.1:{port}/{path}", chunks))
             for name, found in (("as it comes", plain), ("with restoring", masked)):
                 best, median = min(found), statistics.median(found)
                 title = f"stream {how}, {name}"
                 lines.append(f"{title:40} {best * 1e6:9.2f} us  median {median * 1e6:.2f} us")
-            ratio = statistics.median(masked) / statistics.median(plain)
-            lines.append(f"{f'stream {how}, ratio':40} {ratio:9.2f}     (at most 1.5)")
+            medians = statistics.median(masked) / statistics.median(plain)
+            lines.append(
+                f"{f'stream {how}, ratio':40} {min(masked) / min(plain):9.2f}     "
+                f"median {medians:.2f}  (at most 1.5)"
+            )
     sys.stdout.write("\n".join(lines) + "\n")
 
 
