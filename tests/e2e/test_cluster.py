@@ -56,7 +56,7 @@ class Lab:
 
 
 @pytest.fixture(scope="module")
-def lab(
+def running(
     tmp_path_factory: pytest.TempPathFactory,
     postgres_server: PostgresServer,
     redis_server: RedisServer,
@@ -69,6 +69,14 @@ def lab(
             yield Lab(cluster, onprem, cloud)
         finally:
             cluster.stop()
+
+
+@pytest.fixture
+def lab(running: Lab) -> Lab:
+    """The cluster, with both servers as they are at first, whatever the test before had of them."""
+    running.onprem.reset()
+    running.cloud.reset()
+    return running
 
 
 def test_a_key_counts_at_both_and_so_does_its_end(lab: Lab) -> None:
@@ -108,7 +116,7 @@ def test_a_limit_is_one_limit_for_both(lab: Lab) -> None:
             break
     assert set(answers) == {200, 429}
     assert answers.count(200) <= 40
-    assert len(lab.onprem.received) == answers.count(200)
+    assert len(lab.onprem.calls) == answers.count(200)
     # What both held back unspent is at most a lease each.
     assert answers.count(200) >= 20
 
@@ -176,7 +184,7 @@ def test_two_workers_run_batches_and_each_row_once(lab: Lab) -> None:
             counts = client.batches.retrieve(batch.id).request_counts
             assert counts is not None
             assert (counts.completed, counts.failed) == (60, 0)
-    assert len(lab.onprem.received) == 240
+    assert len(lab.onprem.calls) == 240
     drivers = "select count(distinct pid) from audit_writer where role = 'worker'"
     assert lab.cluster.install.rows(drivers)[0][0] >= 2
     lab.cluster.install.manage("audit", "verify")

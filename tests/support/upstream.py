@@ -46,6 +46,11 @@ class Upstream:
         return self.server.received
 
     @property
+    def calls(self) -> list[Received]:
+        """The requests for an answer. A look at how long its queue is, is none."""
+        return [each for each in self.received if each.method == "POST"]
+
+    @property
     def everything(self) -> bytes:
         """All bytes of all requests: lines, headers, bodies."""
         return b"\n".join(
