@@ -10,7 +10,7 @@ from django.http import HttpRequest
 
 from gateway.accounts.login.events import of_person, refused
 from gateway.accounts.models import User
-from gateway.audit.registry import EventType
+from gateway.audit.event_types import EventType
 
 PASSWORD = "password"  # noqa: S105 - the method's name
 

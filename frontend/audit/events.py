@@ -6,8 +6,9 @@ from datetime import datetime
 from typing import Final
 
 from frontend.audit.rows import name_of, names_of
+from gateway.audit.event_types import EventType
 from gateway.audit.models import AuditEvent
-from gateway.audit.registry import EVENTS, EventType
+from gateway.audit.registry import EVENTS
 
 NOTHING: Final = "\N{EN DASH}"
 

@@ -17,7 +17,7 @@ from frontend.audit.rows import rows_of
 from frontend.audit.steps import steps_of
 from gateway.accounts.models import User
 from gateway.accounts.services import evidence
-from gateway.audit.registry import EventType
+from gateway.audit.event_types import EventType
 from gateway.audit.search import NoSuchPage, Page
 
 PAGE_ROWS = 50

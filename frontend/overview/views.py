@@ -27,7 +27,7 @@ from frontend.overview.spend import spend_of
 from gateway.accounts.access import NoSuchProject
 from gateway.accounts.models import Project, User
 from gateway.accounts.services import evidence
-from gateway.audit.registry import EventType
+from gateway.audit.event_types import EventType
 from gateway.deployments.models import Deployment
 from gateway.deployments.services import resume_egress, stop_egress
 from gateway.deployments.services.egress import egress_stopped

@@ -12,7 +12,7 @@ from django.db.models import F
 
 from gateway.accounts.acting import Acting, actor_name
 from gateway.accounts.models import ControlVersion
-from gateway.audit.registry import EventType
+from gateway.audit.event_types import EventType
 from gateway.audit.services import Detail, record_event
 
 

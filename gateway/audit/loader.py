@@ -22,10 +22,10 @@ from django.utils import timezone
 
 from gateway.audit import chain
 from gateway.audit.columns import moment
+from gateway.audit.event_types import EventType
 from gateway.audit.lease import LEASE_TIME, Lease, LeaseLost, directory_id
 from gateway.audit.models import Ending, JournalFile, OutcomeState, RequestRecord, Writer
 from gateway.audit.reading import Chunk, Fault, limited, living, read_chunk
-from gateway.audit.registry import EventType
 from gateway.audit.rows import store
 from gateway.audit.services import record_event
 from gateway.audit.sinks import sinks

@@ -20,8 +20,8 @@ from django.utils import timezone
 
 from gateway.audit.chain import CONTROL_WRITER
 from gateway.audit.continuity import PRUNED, kept_digest
+from gateway.audit.event_types import EventType
 from gateway.audit.models import AuditEvent, RequestRecord, Writer
-from gateway.audit.registry import EventType
 from gateway.audit.sealing_models import HoldSubject, LegalHold, RetentionRule, SealedChain
 from gateway.audit.services import record_event
 

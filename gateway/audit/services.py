@@ -11,11 +11,12 @@ from django.utils import timezone
 
 from gateway.audit import chain
 from gateway.audit.columns import moment
+from gateway.audit.event_types import EventType
 from gateway.audit.journal import WriterIdentity
 from gateway.audit.lease import directory_id
 from gateway.audit.models import AuditEvent, RequestRecord, Writer
 from gateway.audit.pseudonyms import without_people
-from gateway.audit.registry import EVENTS, EventType
+from gateway.audit.registry import EVENTS
 
 Detail = str | int | bool | None | list[str]
 MAX_DETAIL_CHARS = 500

@@ -19,9 +19,9 @@ from django.db.models import Exists, OuterRef, QuerySet
 from django.utils import timezone
 
 from gateway.audit.columns import moment, text
+from gateway.audit.event_types import EventType
 from gateway.audit.models import RequestRecord
 from gateway.audit.records import DecisionRecord, JournalUnavailable
-from gateway.audit.registry import EventType
 from gateway.audit.sealing_models import CommittedDecision
 from gateway.audit.services import record_event
 

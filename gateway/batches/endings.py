@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from gateway.audit.registry import EventType
+from gateway.audit.event_types import EventType
 from gateway.audit.services import Detail, record_event
 from gateway.batches.models import Batch, Status
 from gateway.files.services import let_go

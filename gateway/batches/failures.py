@@ -11,7 +11,7 @@ from django.db import transaction
 from django.db.models import Count, F
 from django.utils import timezone
 
-from gateway.audit.registry import EventType
+from gateway.audit.event_types import EventType
 from gateway.batches.endings import record
 from gateway.batches.models import ACTIVE, Batch, BatchRow, RowState, Status
 from gateway.batches.services import get_batch, require_room, window_of

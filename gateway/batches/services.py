@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from gateway.accounts.limits import limits_of
 from gateway.accounts.models import Project
-from gateway.audit.registry import EventType
+from gateway.audit.event_types import EventType
 from gateway.batches.endings import record
 from gateway.batches.jsonl import KIND, URLS
 from gateway.batches.models import ACTIVE, Batch, Ending, Status

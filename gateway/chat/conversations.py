@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from gateway.accounts.acting import actor_name
 from gateway.accounts.models import Project, User
-from gateway.audit.registry import EventType
+from gateway.audit.event_types import EventType
 from gateway.audit.services import Detail, record_event
 from gateway.chat.access import (
     conversations_of,

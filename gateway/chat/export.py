@@ -8,7 +8,7 @@ from django.db import transaction
 
 from gateway.accounts.acting import actor_name
 from gateway.accounts.models import User
-from gateway.audit.registry import EventType
+from gateway.audit.event_types import EventType
 from gateway.chat.access import get_conversation
 from gateway.chat.conversations import record
 from gateway.chat.models import Author, Message

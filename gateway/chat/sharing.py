@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from gateway.accounts.acting import actor_name
 from gateway.accounts.models import User
-from gateway.audit.registry import EventType
+from gateway.audit.event_types import EventType
 from gateway.chat.access import NoSuchConversation, get_own_conversation, may_write
 from gateway.chat.conversations import record
 from gateway.chat.models import Conversation, LinkGuest, ShareLink

@@ -12,7 +12,7 @@ from gateway.accounts.acting import Acting, actor_name
 from gateway.accounts.changes import changing, record_change
 from gateway.accounts.models import Project
 from gateway.accounts.roles import Role
-from gateway.audit.registry import EventType
+from gateway.audit.event_types import EventType
 from gateway.audit.retention import held
 from gateway.audit.sealing_models import HoldSubject
 from gateway.audit.services import record_event

@@ -15,7 +15,7 @@ from django.conf import settings
 
 from gateway.accounts.access import require_admin
 from gateway.accounts.acting import Acting, actor_name
-from gateway.audit.registry import EventType
+from gateway.audit.event_types import EventType
 from gateway.audit.services import record_event
 from gateway.deployments.credentials import CredentialUnreadable, decrypt
 from gateway.deployments.models import Deployment, Provider

@@ -1,6 +1,6 @@
 """What every change of a stored file ends with: its event, or its end."""
 
-from gateway.audit.registry import EventType
+from gateway.audit.event_types import EventType
 from gateway.audit.services import Detail, record_event
 from gateway.files import blobs
 from gateway.files.models import StoredFile

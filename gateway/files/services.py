@@ -18,7 +18,7 @@ from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 
 from gateway.accounts.models import Project
-from gateway.audit.registry import EventType
+from gateway.audit.event_types import EventType
 from gateway.files import blobs
 from gateway.files.encrypted import EncryptedReader, unseal
 from gateway.files.keys import project_key

@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from gateway.accounts.limits import Limits, limits_of
 from gateway.accounts.models import Project
-from gateway.audit.registry import EventType
+from gateway.audit.event_types import EventType
 from gateway.files import blobs
 from gateway.files.encrypted import EncryptedWriter, seal
 from gateway.files.keys import project_key

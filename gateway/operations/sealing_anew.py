@@ -20,8 +20,8 @@ from cryptography.fernet import Fernet
 from django.apps import apps
 from django.db import models
 
+from gateway.audit.event_types import EventType
 from gateway.audit.models import AuditEvent, RequestRecord
-from gateway.audit.registry import EventType
 from gateway.audit.services import record_event
 from gateway.key_encryption import (
     SEALED_START,

@@ -24,8 +24,8 @@ from gateway.accounts.services import (
     deactivate_user,
     revoke_api_key,
 )
+from gateway.audit.event_types import EventType
 from gateway.audit.models import AuditEvent
-from gateway.audit.registry import EventType
 from gateway.audit.retention import held
 from gateway.audit.sealing_models import HoldSubject
 from gateway.batches.services import erase_batches

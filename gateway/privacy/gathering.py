@@ -18,9 +18,9 @@ from gateway.accounts.access import require_admin
 from gateway.accounts.acting import Acting, actor_name
 from gateway.accounts.models import APIKey, Membership, ServiceAccount, User
 from gateway.audit.console import summary
+from gateway.audit.event_types import EventType
 from gateway.audit.models import AuditEvent, RequestRecord
 from gateway.audit.pages import in_pages
-from gateway.audit.registry import EventType
 from gateway.audit.services import record_event
 from gateway.batches.models import Batch
 from gateway.batches.sheets.models import Sheet

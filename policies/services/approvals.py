@@ -19,8 +19,8 @@ from gateway.accounts.acting import Acting, System, actor_name
 from gateway.accounts.changes import changing, record_change
 from gateway.accounts.models import APIKey, Project
 from gateway.accounts.roles import OrganisationRole, Role
+from gateway.audit.event_types import EventType
 from gateway.audit.models import RequestRecord
-from gateway.audit.registry import EventType
 from gateway.audit.services import record_event
 from policies.engine.permit import DropReason
 from policies.models import Approval, ApprovalState

@@ -20,7 +20,7 @@ from gateway.accounts.services import (
     create_service_account,
     create_user,
 )
-from gateway.audit.registry import EventType
+from gateway.audit.event_types import EventType
 from gateway.deployments.models import Deployment
 from gateway.deployments.services import add_grant, create_deployment, set_alias
 from gateway.deployments.spec import DeploymentSpec

@@ -11,7 +11,7 @@ from django.core.exceptions import ValidationError
 from gateway.accounts.acting import Acting, actor_name
 from gateway.accounts.changes import changing
 from gateway.accounts.models import Project
-from gateway.audit.registry import EventType
+from gateway.audit.event_types import EventType
 from gateway.audit.services import record_event
 from policies.engine.document import SIZE_LIMIT
 from policies.models import Policy, PolicyDraft

@@ -17,7 +17,7 @@ from gateway.accounts.changes import changing, record_change
 from gateway.accounts.models import APIKey, Group, Membership, Project, User
 from gateway.accounts.roles import Role
 from gateway.accounts.services.second_person import require_second_person
-from gateway.audit.registry import EventType
+from gateway.audit.event_types import EventType
 from gateway.deployments.models import Deployment, ModelAlias
 from policies.engine.document import Problem
 from policies.engine.sentences import rule_sentence

@@ -13,7 +13,7 @@ from django.utils import timezone
 from gateway.accounts.acting import Acting
 from gateway.accounts.changes import changing, record_change
 from gateway.accounts.models import Project
-from gateway.audit.registry import EventType
+from gateway.audit.event_types import EventType
 from gateway.deployments.models import Deployment, Grant, Provider
 from policies.classification.custom_checks import RecognizerProblem
 from policies.classification.model_checks import check_model_recognizer

@@ -17,7 +17,7 @@ from gateway.accounts.changes import changing
 from gateway.accounts.models import Project, User
 from gateway.accounts.roles import OrganisationRole
 from gateway.accounts.services.second_person import SecondPersonNeeded, is_second_person
-from gateway.audit.registry import EventType
+from gateway.audit.event_types import EventType
 from gateway.audit.services import record_event
 from policies.models import (
     PendingPublication,

@@ -15,7 +15,7 @@ from gateway.accounts.changes import changing, control_version, record_change
 from gateway.accounts.models import Organisation, Project, User
 from gateway.accounts.roles import Role
 from gateway.accounts.services.second_person import require_another, require_second_person
-from gateway.audit.registry import EventType
+from gateway.audit.event_types import EventType
 from policies.engine.document import DocumentError, PolicyDocument, Problem
 from policies.models import Policy, PolicyRevision
 from policies.services.conflicts import Conflict

@@ -14,7 +14,7 @@ from gateway.accounts.acting import Acting
 from gateway.accounts.changes import changing, record_change
 from gateway.accounts.models import Project
 from gateway.accounts.roles import Role
-from gateway.audit.registry import EventType
+from gateway.audit.event_types import EventType
 from policies.classification.custom_checks import (
     MAX_RECOGNIZERS,
     RecognizerProblem,

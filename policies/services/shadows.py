@@ -19,8 +19,8 @@ from gateway.accounts.acting import Acting, actor_name
 from gateway.accounts.changes import changing, record_change
 from gateway.accounts.models import Project
 from gateway.accounts.roles import Role
+from gateway.audit.event_types import EventType
 from gateway.audit.models import RequestRecord
-from gateway.audit.registry import EventType
 from gateway.deployments.models import Deployment
 from policies.engine.document import Kind
 from policies.models import Shadow

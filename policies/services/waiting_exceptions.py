@@ -17,7 +17,7 @@ from gateway.accounts.changes import changing, shortened
 from gateway.accounts.models import Project, User
 from gateway.accounts.roles import Role
 from gateway.accounts.services.second_person import SecondPersonNeeded, is_second_person
-from gateway.audit.registry import EventType
+from gateway.audit.event_types import EventType
 from gateway.audit.services import Detail, record_event
 from gateway.deployments.models import WaitingState
 from policies.models import RuleException, WaitingException

@@ -13,7 +13,7 @@ from gateway.accounts.acting import Acting
 from gateway.accounts.changes import changing, record_change
 from gateway.accounts.models import Project
 from gateway.accounts.roles import Role
-from gateway.audit.registry import EventType
+from gateway.audit.event_types import EventType
 from policies.classification import word_lists
 from policies.classification.recognizers import DATA_CLASSES
 from policies.engine.labels import DEFAULT_MINIMUMS

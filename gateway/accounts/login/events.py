@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from gateway.accounts.acting import actor_name
 from gateway.accounts.models import User
-from gateway.audit.registry import EventType
+from gateway.audit.event_types import EventType
 from gateway.audit.services import Detail, record_event
 
 DOOR = "system:login"

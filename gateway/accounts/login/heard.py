@@ -6,7 +6,7 @@ from allauth.mfa import signals
 from allauth.socialaccount.signals import social_account_added
 
 from gateway.accounts.login.events import of_person, refused
-from gateway.audit.registry import EventType
+from gateway.audit.event_types import EventType
 
 
 def listen() -> None:

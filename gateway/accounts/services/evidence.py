@@ -18,9 +18,9 @@ from gateway.accounts.acting import Acting, System, actor_name
 from gateway.accounts.models import Project, User
 from gateway.accounts.roles import Role, stand_ins_for
 from gateway.audit.days import Day, day_between
+from gateway.audit.event_types import EventType
 from gateway.audit.left import Left, what_left
 from gateway.audit.models import AuditEvent, RequestRecord
-from gateway.audit.registry import EventType
 from gateway.audit.retention import NotKept, end_hold, place_hold, set_retention
 from gateway.audit.sealing_models import HoldSubject
 from gateway.audit.search import Page, Search, search

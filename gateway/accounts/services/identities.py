@@ -6,7 +6,7 @@ from django.db import transaction
 
 from gateway.accounts.acting import actor_name
 from gateway.accounts.models import User
-from gateway.audit.registry import EventType
+from gateway.audit.event_types import EventType
 from gateway.audit.services import record_event
 
 

@@ -23,7 +23,7 @@ from gateway.accounts.models import Membership, Project, User, normalise_email
 from gateway.accounts.roles import Act, OrganisationRole, Role
 from gateway.accounts.services.people import change_user_role, create_user
 from gateway.accounts.services.projects import add_member
-from gateway.audit.registry import EventType
+from gateway.audit.event_types import EventType
 
 LONGEST: Final = timedelta(days=30)
 BY: Final = System("invitation")

@@ -19,7 +19,7 @@ from gateway.accounts.services.keys import (
     owner_name,
     require_owner_rights,
 )
-from gateway.audit.registry import EventType
+from gateway.audit.event_types import EventType
 
 LONGEST_OVERLAP: Final = timedelta(days=90)
 

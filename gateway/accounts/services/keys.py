@@ -20,7 +20,7 @@ from gateway.accounts.acting import Acting, System
 from gateway.accounts.changes import changing, record_change
 from gateway.accounts.models import APIKey, Project, ServiceAccount, User
 from gateway.accounts.roles import MAY_USE, Act
-from gateway.audit.registry import EventType
+from gateway.audit.event_types import EventType
 from gateway.protocol.restores import Restores
 from policies.engine.facts import Endpoint
 from policies.engine.labels import Label, Sensitivity

@@ -8,7 +8,7 @@ from gateway.accounts.acting import Acting, actor_name
 from gateway.accounts.limits import NAMES, Limits, as_stated, highest, limits_of
 from gateway.accounts.models import Project, ProjectLimits
 from gateway.accounts.roles import Act
-from gateway.audit.registry import EventType
+from gateway.audit.event_types import EventType
 from gateway.audit.services import record_event
 
 

@@ -13,7 +13,7 @@ from gateway.accounts.models import APIKey, Group, Organisation, User, normalise
 from gateway.accounts.roles import Act, OrganisationRole
 from gateway.accounts.services.second_person import require_another
 from gateway.accounts.services.sessions import end_all_sessions
-from gateway.audit.registry import EventType
+from gateway.audit.event_types import EventType
 
 
 def create_user(

@@ -11,7 +11,7 @@ from gateway.accounts.models import APIKey, Membership, Project, ServiceAccount,
 from gateway.accounts.roles import Act, Role
 from gateway.accounts.services.keys import floor_of
 from gateway.accounts.statements import require_statements
-from gateway.audit.registry import EventType
+from gateway.audit.event_types import EventType
 from policies.engine.labels import Label, Sensitivity
 
 DEFAULT_FLOOR = Label(Sensitivity.INTERNAL)

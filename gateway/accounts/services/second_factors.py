@@ -12,7 +12,7 @@ from gateway.accounts.models import User
 from gateway.accounts.roles import Act
 from gateway.accounts.second_factor import has_one, required_of
 from gateway.accounts.services.sessions import end_all_sessions, end_other_sessions
-from gateway.audit.registry import EventType
+from gateway.audit.event_types import EventType
 
 
 def add_second_factor(*, by: User, secret: str, code: str, session: str) -> list[str]:

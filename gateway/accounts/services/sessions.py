@@ -16,7 +16,7 @@ from gateway.accounts.access import require_act
 from gateway.accounts.acting import Acting, actor_name
 from gateway.accounts.models import User
 from gateway.accounts.roles import Act
-from gateway.audit.registry import EventType
+from gateway.audit.event_types import EventType
 from gateway.audit.services import record_event
 
 

@@ -5,8 +5,8 @@ import logging
 from django.conf import settings
 from django.utils import timezone
 
+from gateway.audit.event_types import EventType
 from gateway.audit.models import AuditEvent
-from gateway.audit.registry import EventType
 from gateway.audit.sealing_models import Delivery
 from gateway.audit.signing import signing_key
 from gateway.audit.streaming.destinations import Destination

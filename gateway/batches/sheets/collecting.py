@@ -16,7 +16,7 @@ import msgspec
 from django.db import transaction
 from django.utils import timezone
 
-from gateway.audit.registry import EventType
+from gateway.audit.event_types import EventType
 from gateway.batches.claims import ClaimLost
 from gateway.batches.models import ACTIVE, Batch, BatchRow, RowState, Status
 from gateway.batches.sheets.answered import Answer, answers_of, encode_answer

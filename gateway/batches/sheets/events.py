@@ -1,6 +1,6 @@
 """Writing an event about a sheet, in the transaction of what it tells of."""
 
-from gateway.audit.registry import EventType
+from gateway.audit.event_types import EventType
 from gateway.audit.services import Detail, record_event
 from gateway.batches.sheets.models import Sheet
 

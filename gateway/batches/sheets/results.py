@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from itertools import islice
 
-from gateway.audit.registry import EventType
+from gateway.audit.event_types import EventType
 from gateway.batches.sheets.answered import Answer, answers_of
 from gateway.batches.sheets.cells import Cell, Row
 from gateway.batches.sheets.events import record

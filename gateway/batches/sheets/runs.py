@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from gateway.accounts.acting import actor_name
 from gateway.accounts.models import User
-from gateway.audit.registry import EventType
+from gateway.audit.event_types import EventType
 from gateway.batches.jsonl import URL_OF
 from gateway.batches.services import Wanted, cancel_batch, create_batch
 from gateway.batches.sheets.answered import answered_rows

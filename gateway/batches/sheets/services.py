@@ -15,7 +15,7 @@ from gateway.accounts.acting import actor_name
 from gateway.accounts.limits import limits_of
 from gateway.accounts.models import Project, User
 from gateway.accounts.roles import Role
-from gateway.audit.registry import EventType
+from gateway.audit.event_types import EventType
 from gateway.batches.sheets.events import SYSTEM, record
 from gateway.batches.sheets.judging import Judge
 from gateway.batches.sheets.models import UNDER_WAY, Sheet, SheetStatus, new_sheet_id

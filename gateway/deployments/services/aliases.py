@@ -11,7 +11,7 @@ from gateway.accounts.changes import changing, record_change
 from gateway.accounts.models import Project
 from gateway.accounts.roles import Role
 from gateway.accounts.statements import require_statements
-from gateway.audit.registry import EventType
+from gateway.audit.event_types import EventType
 from gateway.deployments.models import AliasTarget, Deployment, Grant, ModelAlias
 
 # As vendors name models: letters, digits, and ._:/- after the first.

@@ -4,7 +4,7 @@ from gateway.accounts.access import require_admin
 from gateway.accounts.acting import Acting
 from gateway.accounts.changes import changing, record_change
 from gateway.accounts.models import Organisation
-from gateway.audit.registry import EventType
+from gateway.audit.event_types import EventType
 
 
 def stop_egress(*, by: Acting, reason: str = "") -> bool:

@@ -10,7 +10,7 @@ from gateway.accounts.access import require_admin
 from gateway.accounts.acting import Acting
 from gateway.accounts.changes import changing, record_change
 from gateway.accounts.models import User
-from gateway.audit.registry import EventType
+from gateway.audit.event_types import EventType
 from gateway.deployments.addresses import is_ollama_cloud
 from gateway.deployments.credentials import encrypt
 from gateway.deployments.models import Deployment, Provider

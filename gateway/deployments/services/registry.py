@@ -14,7 +14,7 @@ from gateway.accounts.changes import changing, record_change
 from gateway.accounts.models import Project, User
 from gateway.accounts.services.second_person import require_second_person
 from gateway.accounts.statements import require_statements
-from gateway.audit.registry import EventType
+from gateway.audit.event_types import EventType
 from gateway.audit.services import Detail
 from gateway.deployments.credentials import encrypt
 from gateway.deployments.models import Deployment

@@ -16,7 +16,7 @@ from gateway.accounts.changes import changing, record_change, shortened
 from gateway.accounts.models import User
 from gateway.accounts.roles import OrganisationRole
 from gateway.accounts.services.second_person import SecondPersonNeeded, is_second_person
-from gateway.audit.registry import EventType
+from gateway.audit.event_types import EventType
 from gateway.audit.services import record_event
 from gateway.deployments.models import Deployment, WaitingChange, WaitingState
 from gateway.deployments.services.registry import (

@@ -19,7 +19,7 @@ from django.utils import timezone
 from gateway.accounts.acting import System
 from gateway.accounts.changes import changing, record_change
 from gateway.accounts.models import APIKey, Project
-from gateway.audit.registry import EventType
+from gateway.audit.event_types import EventType
 from gateway.inference.limits import BudgetRule, Scope, window_at
 from gateway.inference.prices import usd
 from gateway.usage.models import Budget, BudgetAlert

@@ -18,7 +18,7 @@ from gateway.accounts.acting import Acting
 from gateway.accounts.changes import changing, record_change
 from gateway.accounts.models import APIKey, Project, User
 from gateway.accounts.roles import Role
-from gateway.audit.registry import EventType
+from gateway.audit.event_types import EventType
 from gateway.deployments.models import Deployment
 from gateway.inference.limits import AtEnd, Period, Rates, Scope
 from gateway.inference.prices import nano_of

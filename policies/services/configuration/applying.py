@@ -13,7 +13,7 @@ from gateway.accounts.acting import System
 from gateway.accounts.changes import changing, record_change
 from gateway.accounts.models import Organisation, Project
 from gateway.accounts.statements import proven_later
-from gateway.audit.registry import EventType
+from gateway.audit.event_types import EventType
 from gateway.deployments.models import Deployment
 from gateway.deployments.services import require_second_person
 from policies.engine.document import DocumentError, KnownNames, PolicyDocument

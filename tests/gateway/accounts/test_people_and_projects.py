@@ -27,8 +27,8 @@ from gateway.accounts.services import (
     set_group,
     set_password,
 )
+from gateway.audit.event_types import EventType
 from gateway.audit.models import AuditEvent
-from gateway.audit.registry import EventType
 from policies.engine.labels import Label, Sensitivity
 from tests.support.world import SETUP, person, project_with
 

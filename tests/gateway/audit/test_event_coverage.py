@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from gateway.audit.registry import EventType
+from gateway.audit.event_types import EventType
 
 ROOT = Path(__file__).resolve().parents[3]
 # Where changes of configuration, policy, keys, roles, files and batches are made.

@@ -7,8 +7,9 @@ import pytest
 from django.db import connection, transaction
 
 from gateway.audit import chain
+from gateway.audit.event_types import EventType
 from gateway.audit.models import AppendOnlyError, AuditEvent, RequestRecord, Writer
-from gateway.audit.registry import EVENTS, EventType
+from gateway.audit.registry import EVENTS
 from gateway.audit.services import record_event
 from gateway.audit.verify import verify
 

@@ -14,11 +14,11 @@ from django.utils import timezone
 from pytest_django.fixtures import Settings
 
 from gateway.audit.chain import genesis, link
+from gateway.audit.event_types import EventType
 from gateway.audit.heads import KEPT_CHECKPOINTS, Checkpoint, Malformed, Sealed, load_keys
 from gateway.audit.journal import FileJournal
 from gateway.audit.loader import Loader
 from gateway.audit.models import AppendOnlyError, RequestRecord, Writer
-from gateway.audit.registry import EventType
 from gateway.audit.sealing import heads_of_database, public_keys, seal
 from gateway.audit.sealing_models import SealedChain, SignedHead
 from gateway.audit.services import record_event

@@ -15,11 +15,11 @@ from django.core.management import CommandError, call_command
 from pytest_django.fixtures import Settings
 
 from gateway.audit import offline
+from gateway.audit.event_types import EventType
 from gateway.audit.evidence import export_evidence
 from gateway.audit.heads import Heads, read_anchor
 from gateway.audit.journal import FileJournal
 from gateway.audit.loader import Loader
-from gateway.audit.registry import EventType
 from gateway.audit.sealing import public_keys, seal
 from gateway.audit.services import record_event
 from gateway.audit.signing import public_pem, signing_key

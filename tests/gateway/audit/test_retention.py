@@ -13,11 +13,11 @@ from django.db import connection
 from django.utils import timezone
 
 from gateway.audit import offline
+from gateway.audit.event_types import EventType
 from gateway.audit.evidence import export_evidence
 from gateway.audit.journal import FileJournal
 from gateway.audit.loader import Loader
 from gateway.audit.models import AuditEvent, RequestRecord, Writer
-from gateway.audit.registry import EventType
 from gateway.audit.retention import (
     NotKept,
     end_hold,

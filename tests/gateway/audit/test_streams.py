@@ -15,9 +15,9 @@ from django.db import connection
 from pytest_django.fixtures import Settings
 
 from gateway.audit import checks
+from gateway.audit.event_types import EventType
 from gateway.audit.journal import FileJournal
 from gateway.audit.loader import Loader
-from gateway.audit.registry import EventType
 from gateway.audit.sealing import public_keys
 from gateway.audit.sealing_models import Delivery
 from gateway.audit.services import record_event

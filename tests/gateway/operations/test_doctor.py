@@ -14,10 +14,10 @@ from django.db import connection
 from pytest_django.fixtures import Settings
 
 from gateway.audit.anchors import anchor_heads
+from gateway.audit.event_types import EventType
 from gateway.audit.journal import FileJournal
 from gateway.audit.loader import Loader
 from gateway.audit.records import DecisionRecord
-from gateway.audit.registry import EventType
 from gateway.audit.sealing import seal
 from gateway.audit.services import record_event
 from gateway.deployments.models import Deployment

@@ -15,9 +15,9 @@ from typing_extensions import override
 
 from gateway.audit import console, loader
 from gateway.audit.anchors import anchor_heads
+from gateway.audit.event_types import EventType
 from gateway.audit.evidence import export_evidence
 from gateway.audit.export import ExportFormat, ExportKind, Selection, export
-from gateway.audit.registry import EventType
 from gateway.audit.retention import prune
 from gateway.audit.sealing import seal
 from gateway.audit.services import record_event

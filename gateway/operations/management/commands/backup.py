@@ -8,7 +8,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import DatabaseError
 from typing_extensions import override
 
-from gateway.audit.registry import EventType
+from gateway.audit.event_types import EventType
 from gateway.audit.services import record_event
 from gateway.key_encryption import NoKeys
 from gateway.operations.archive import BadArchive

@@ -10,7 +10,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import DatabaseError
 from typing_extensions import override
 
-from gateway.audit.registry import EventType
+from gateway.audit.event_types import EventType
 from gateway.audit.services import record_event
 from gateway.operations.archive import BadArchive, reading
 from gateway.operations.database_copies import CannotCopy
