@@ -10,12 +10,14 @@ from bench.measure import FEW_CHUNKS, MANY_CHUNKS, GatewayResult, PhaseResult
 Value = float | None
 SLUICE = "sluice"
 SLUICE_ALL = "sluice-all"
-_OURS = {SLUICE, SLUICE_ALL}
+SLUICE_MASKED = "sluice-masked"
+_OURS = {SLUICE, SLUICE_ALL, SLUICE_MASKED}
 LITELLM = "litellm"
 NGINX = "nginx"
 MAX_REQUEST_US = 300.0
 MAX_CHUNK_US = 10.0
 MIN_TIMES_LITELLM = 30.0
+MAX_TIMES_RESTORING = 1.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +125,7 @@ _ROWS = (
 )
 # column heading, numerator, denominator
 _RATIOS = (
+    ("masked ÷ Sluice", SLUICE_MASKED, SLUICE),
     ("Sluice ÷ direct", SLUICE, "direct"),
     ("Sluice ÷ nginx", SLUICE, NGINX),
     ("Sluice ÷ LiteLLM", SLUICE, LITELLM),
@@ -201,6 +204,12 @@ def _speed(results: dict[str, list[GatewayResult]]) -> list[Verdict]:
         if chunk_us is not None:
             text = f"{chunk_us:.1f} µs per chunk ({stream}), at most {MAX_CHUNK_US:.0f}"
             found.append(Verdict(text, chunk_us <= MAX_CHUNK_US, must=False))
+        restored_us = _median(_Row("", _chunk_us(stream)), results.get(SLUICE_MASKED, []))
+        if chunk_us and restored_us is not None:
+            times = restored_us / chunk_us
+            text = f"a chunk with restoring costs {times:.2f} times one without ({stream})"
+            text += f", at most {MAX_TIMES_RESTORING}"
+            found.append(Verdict(text, times <= MAX_TIMES_RESTORING, must=False))
     litellm_us = _median(_Row("", _phase("32 clients", _web_us)), results.get(LITELLM, []))
     all_us = _median(_Row("", _phase("32 clients", _all_us)), rounds)
     for what, spent in (("serving process", request_us), ("all processes", all_us)):

@@ -33,7 +33,7 @@ from bench.gateways import (
     start_upstream,
 )
 from bench.measure import GatewayResult, measure
-from bench.report import LITELLM, NGINX, SLUICE, SLUICE_ALL, table, verdicts
+from bench.report import LITELLM, NGINX, SLUICE, SLUICE_ALL, SLUICE_MASKED, table, verdicts
 from bench.sluice_gateway import start_sluice
 
 GATEWAYS: dict[str, Start] = {
@@ -42,6 +42,7 @@ GATEWAYS: dict[str, Start] = {
     LITELLM: start_litellm,
     SLUICE: start_sluice,
     SLUICE_ALL: functools.partial(start_sluice, configuration=sluice_config.all_layers),
+    SLUICE_MASKED: functools.partial(start_sluice, configuration=sluice_config.masked),
 }
 FULL_SECONDS = 3.0
 QUICK_SECONDS = 1.2

@@ -1,10 +1,12 @@
-"""The two installations of Sluice that are measured, as `sluice.yaml` (JSON is YAML).
+"""The three installations of Sluice that are measured, as `sluice.yaml` (JSON is YAML).
 
 `usual`: one project, two deployments, four rules. `all_layers`: besides, an organisation policy, a
-long project policy of which much matches, a word list, and replicas behind each alias.
+long project policy of which much matches, a word list, and replicas behind each alias. `masked`:
+as `usual`, with both deployments in the cloud and a word of each sentence masked for them.
 """
 
 import json
+from collections.abc import Mapping
 
 from bench.wire import MODEL, SLOW_MODEL
 
@@ -12,6 +14,15 @@ Rule = dict[str, object]
 _STAYS: dict[str, object] = {"allow_only": {"zone": "on_prem"}}
 _WORDS = 500
 _RULES = 40
+# One of each sentence that the load sends.
+_MASKED = ("river", "newcomer", "ferry", "ideas", "evidence")
+_AT_HOME: dict[str, object] = {"zone": "on_prem"}
+_CLOUD: dict[str, object] = {
+    "zone": "cloud",
+    "vendor": "bench",
+    "clearance": {"sensitivity": "internal", "categories": []},
+    "options": {"allow_private": "yes"},
+}
 _LETTERS = str.maketrans("0123456789", "qwxzvkjybp")
 
 
@@ -43,6 +54,18 @@ def all_layers(upstream_port: int) -> str:
     return _document(upstream_port, replicas="abc", project=project, organisation=organisation)
 
 
+def masked(upstream_port: int) -> str:
+    """What is masked on the way out and put back on the way in, in every request."""
+    rules: list[Rule] = [
+        {"id": "topics", "when": {"data_class": "TOPICS"}, "then": {"mask": ["TOPICS"]}},
+    ]
+    project: dict[str, object] = {
+        "policy": _policy(rules),
+        "word_lists": {"topics": {"category": "personal", "words": list(_MASKED)}},
+    }
+    return _document(upstream_port, replicas="a", project=project, where=_CLOUD)
+
+
 def _word(number: int) -> str:
     """A name that no prompt contains."""
     return "project " + f"{number:04d}".translate(_LETTERS)
@@ -69,6 +92,7 @@ def _document(
     replicas: str,
     project: dict[str, object],
     organisation: dict[str, object] | None = None,
+    where: Mapping[str, object] = _AT_HOME,
 ) -> str:
     models = {"fast": MODEL, "slow": SLOW_MODEL}
     deployments = [
@@ -77,7 +101,7 @@ def _document(
             "provider": "openai_compatible",
             "base_url": f"http://127.0.0.1:{upstream_port}/v1",
             "model": model,
-            "zone": "on_prem",
+            **where,
             "endpoints": ["chat.completions"],
             "modalities": ["text"],
             "enabled": True,
