@@ -26,7 +26,7 @@ from gateway.batches.sheets.preview import preview
 from gateway.batches.sheets.shape import shape
 from gateway.batches.sheets.source import of_bytes, of_stored
 from gateway.batches.sheets.writing import MEDIA_TYPES
-from gateway.files.services import get_file, name_of, reading
+from gateway.files.services import declared_together, get_file, name_of, reading
 from gateway.protocol.errors import InvalidRequest, RequestTooLarge
 from gateway.snapshot.keys import principal_of_member
 
@@ -128,7 +128,7 @@ class Sheets(SheetsView):
 
 def _from_stored(user: User, project: Project, given: Mapping[str, Any]) -> Sheet:
     file = get_file(principal_of_member(user, project), given["file_id"])
-    declared = ", ".join(words for words in (file.declared, given["declare"]) if words)
+    declared = declared_together(file.declared, given["declare"])
     with reading(file) as reader:
         source = of_stored(given.get("name") or name_of(file), reader)
         return services.create_sheet(user, project, source, declared=declared, sheet=given["sheet"])

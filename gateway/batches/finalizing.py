@@ -123,7 +123,8 @@ class _Outputs:
             file = upload.store(
                 name=f"{batch.pk}_{'output' if good else 'error'}.jsonl",
                 purpose=Purpose.BATCH_OUTPUT,
-                declared="",
+                # Nobody finds in the answers what somebody had to say of the questions.
+                declared=batch.declared,
                 label=_label(batch),
                 expires_after_s=batch.output_expires_after_s,
             )

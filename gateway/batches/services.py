@@ -21,8 +21,16 @@ from gateway.batches.models import ACTIVE, Batch, Ending, Status
 from gateway.batches.waking import wake_soon
 from gateway.files.encrypted import seal, unseal
 from gateway.files.keys import project_key
-from gateway.files.models import Purpose
-from gateway.files.services import ERASURE, behind, get_file, hold, let_go, project_of
+from gateway.files.models import MOST_DECLARED, Purpose
+from gateway.files.services import (
+    ERASURE,
+    behind,
+    declared_together,
+    get_file,
+    hold,
+    let_go,
+    project_of,
+)
 from gateway.files.uploads import require_lifetime
 from gateway.inference.contracts import Principal
 from gateway.protocol.errors import InvalidRequest, NotFound, ScopeDenied
@@ -72,7 +80,12 @@ def create_batch(principal: Principal, wanted: Wanted) -> Batch:
         )
     now = timezone.now()
     project = file.project
-    declared = ", ".join(words for words in (file.declared, wanted.declared) if words)
+    declared = declared_together(file.declared, wanted.declared)
+    if len(declared) > MOST_DECLARED:
+        raise InvalidRequest(
+            f"More is declared, here and for the file, than {MOST_DECLARED} characters hold.",
+            param="metadata.sluice_declare",
+        )
     batch = Batch(
         project=project,
         kind=wanted.kind,

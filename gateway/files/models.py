@@ -4,13 +4,15 @@ The text of a file is never in the database; its name is, sealed, because names 
 """
 
 import secrets
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from django.db import models
 from django.utils import timezone
 from typing_extensions import override
 
 from gateway.accounts.models import SENSITIVITIES, Project
+
+MOST_DECLARED: Final = 500  # characters
 
 
 class FileState(models.TextChoices):
@@ -66,7 +68,7 @@ class StoredFile(models.Model):
     storage_name = models.CharField(max_length=200)
     # Who still reads it (running batches): as long as there is one, it is not deleted.
     holds = models.PositiveIntegerField(default=0)
-    declared = models.CharField(max_length=500, blank=True, default="")
+    declared = models.CharField(max_length=MOST_DECLARED, blank=True, default="")
     sensitivity = models.CharField(max_length=12, choices=SENSITIVITIES, blank=True, default="")
     categories = models.JSONField(default=list, blank=True)
     created_at = models.DateTimeField(default=timezone.now)

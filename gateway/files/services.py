@@ -208,6 +208,12 @@ def set_label(file_id: str, label: Label) -> None:
     )
 
 
+def declared_together(*said: str) -> str:
+    """What is declared here or there: each word of normalised declarations once."""
+    words = [word.strip() for text in said for word in text.split(",")]
+    return ", ".join(dict.fromkeys(word for word in words if word))
+
+
 def label_of(row: StoredFile) -> Label | None:
     """The stored label; None when the text was never labelled."""
     if not row.sensitivity:

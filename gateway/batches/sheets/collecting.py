@@ -30,7 +30,7 @@ from gateway.batches.sheets.setup import Setup
 from gateway.batches.sheets.tables import lines_of, open_sheet
 from gateway.batches.sheets.words import row_number
 from gateway.files.models import Purpose, StoredFile
-from gateway.files.services import abandon, discard_file, let_go
+from gateway.files.services import abandon, discard_file, label_of, let_go
 from gateway.files.uploads import Upload, publish
 from gateway.inference.prices import nano_of
 from policies.engine.labels import Label, Sensitivity
@@ -105,7 +105,7 @@ def _write(claim: Claim, sheet: Sheet, batch: Batch, counts: _Counts) -> StoredF
     setup = open_sheet(sheet).setup
     if setup is None:
         raise SheetState("The setup is gone.")
-    label = Label(Sensitivity.from_word(batch.sensitivity), frozenset(batch.categories))
+    label = _label(sheet, batch)
     upload = Upload(project=sheet.project, actor=sheet.actor, unlimited=True)
     try:
         with ExitStack() as files:
@@ -121,10 +121,22 @@ def _write(claim: Claim, sheet: Sheet, batch: Batch, counts: _Counts) -> StoredF
         if not upload.size_bytes:
             return None
         return upload.store(
-            name=f"{sheet.pk}_answers.jsonl", purpose=Purpose.BATCH_OUTPUT, label=label
+            name=f"{sheet.pk}_answers.jsonl",
+            purpose=Purpose.BATCH_OUTPUT,
+            declared=sheet.declared,
+            label=label,
         )
     finally:
         upload.discard()
+
+
+def _label(sheet: Sheet, batch: Batch) -> Label:
+    """The join of what the run's rows and the answers so far hold: a later run of clean rows
+    takes nothing away."""
+    label = Label(Sensitivity.from_word(batch.sensitivity), frozenset(batch.categories))
+    old = StoredFile.objects.filter(pk=sheet.answers_file_id).first()
+    known = label_of(old) if old is not None else None
+    return label if known is None else label.joined(known)
 
 
 def _merged(before: Iterator[Answer], found: Iterator[Answer]) -> Iterator[Answer]:
@@ -234,6 +246,7 @@ def _settle(
     let_go(sheet.table_file_id)
     sheet.refresh_from_db()
     if ended:
+        label = _label(sheet, batch)
         record(
             EventType.SHEET_FINISHED,
             sheet,
@@ -242,8 +255,8 @@ def _settle(
             rows=sheet.to_ask,
             completed=sheet.completed,
             failed=sheet.failed,
-            sensitivity=batch.sensitivity,
-            categories=list(batch.categories),
+            sensitivity=label.sensitivity.word,
+            categories=sorted(label.categories),
         )
     elif reason != ASKED:
         record(EventType.SHEET_PAUSED, sheet, SYSTEM, reason=reason)

@@ -22,6 +22,7 @@ from gateway.batches.sheets.tally import Tally
 from gateway.batches.sheets.who import principal_of
 from gateway.files.services import set_label
 from gateway.snapshot.now import snapshot_now
+from policies.engine.labels import Label, Sensitivity
 
 log = logging.getLogger(__name__)
 REPORT_EVERY = 50
@@ -93,6 +94,10 @@ def _estimate(claim: Claim, report: Report) -> None:
     )
     found["revision"] = judge.revision
     label = tally.label
+    if sheet.completed and sheet.sensitivity:
+        # The rows that are left say nothing of those that were answered.
+        known = Label(Sensitivity.from_word(sheet.sensitivity), frozenset(sheet.categories))
+        label = label.joined(known)
     with transaction.atomic():
         claim.update(
             status=SheetStatus.READY,

@@ -233,6 +233,29 @@ def test_what_is_declared_for_the_table_holds_for_every_row(lab: Lab) -> None:
     sheet = lab.worked(runs.run(lab.member, lab.estimate(sheet)))
     assert [row["_zone"] for row in lab.rows(sheet)] == ["on_prem"]
     assert not lab.cloud.received
+    assert "health" in StoredFile.objects.get(pk=sheet.answers_file_id).declared
+
+
+def test_a_later_look_at_clean_rows_takes_no_label_away(lab: Lab) -> None:
+    lab.answer(lambda body: "{" if said(body) == "hello" else json.dumps({"n": "x"}))
+    schema = {"type": "object", "properties": {"n": {"type": "string"}}, "required": ["n"]}
+    sheet = lab.ran(table("hello", f"pay {IBAN}"), schema=schema)
+
+    def labels() -> list[tuple[str, list[str]]]:
+        found = lab.again(sheet)
+        file = StoredFile.objects.get(pk=found.answers_file_id)
+        return [(each.sensitivity, each.categories) for each in (found, file)]
+
+    assert (sheet.completed, sheet.failed) == (1, 1)
+    assert labels() == [("confidential", ["payment"])] * 2
+    lab.answer(lambda _: json.dumps({"n": "x"}))
+    lab.worked(runs.retry(lab.member, sheet, codes=["answer_invalid"]))
+    finished = AuditEvent.objects.filter(type="sheet.finished").latest("pk")
+    assert finished.details["sensitivity"] == "confidential"
+    assert labels() == [("confidential", ["payment"])] * 2
+    Sheet.objects.filter(pk=sheet.pk).update(status="paused")
+    lab.estimate(lab.again(sheet))
+    assert labels() == [("confidential", ["payment"])] * 2
 
 
 def test_deleting_a_sheet_deletes_its_files(lab: Lab) -> None:
