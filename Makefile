@@ -8,7 +8,7 @@ ON_POSTGRES ?= tests/frontend tests/policies/services tests/gateway/test_databas
   privacy snapshot telemetry usage)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-# Two tests at once, file by file.
+# Two tests at once, file by file; browsers one by one, because each takes what there is of two cores.
 PARALLEL ?= -n 2 --dist loadfile
 
 .PHONY: run test test-postgres test-live lint check bench tour lock upgrade format clean
@@ -19,7 +19,7 @@ run: $(VENV)/.run  ## set everything up and serve http://127.0.0.1:8000 (PORT, S
 test: $(VENV)/.dev  ## all tests but the live tier
 	$(BIN)/python -m pytest -q -m "not live" $(PARALLEL) --ignore=tests/browser --ignore=tests/e2e
 	$(BIN)/python -m pytest -q -m "not live" $(PARALLEL) tests/e2e
-	$(BIN)/python -m pytest -q -m "not live" $(PARALLEL) tests/browser
+	$(BIN)/python -m pytest -q -m "not live" tests/browser
 
 test-postgres: $(VENV)/.dev  ## the tests on PostgreSQL and Redis, started from Debian's packages
 	$(BIN)/python -m tests.support.on_postgres pytest -q -m "not live and not slow" \
