@@ -217,6 +217,7 @@ def _context(user: User, sheet: Sheet, told: dict[str, Any]) -> dict[str, Any]:
         "asked": asked,
         "ended": counts["completed"] + counts["failed"],
         "failures": failures(told["failures"]),
+        "retry_models": _models(sheet)[0] if told["failures"] else [],
         "formats": [each.value for each in Format],
     }
 

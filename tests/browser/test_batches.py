@@ -74,6 +74,11 @@ def test_rows_that_may_not_go_are_shown_and_counted_and_can_go_elsewhere(opened:
     tables.page.get_by_role("button", name="Retry 2").click()
     tables.ended("Completed")
     expect(tables.state.get_by_role("status")).to_contain_text("8 of 8 done · 2 failed")
+    tables.page.get_by_label("Model for the retry").select_option("demo-onprem")
+    tables.page.get_by_role("button", name="Retry 2").click()
+    expect(tables.state.get_by_role("status")).to_contain_text(
+        "8 of 8 done · 0 failed", timeout=60_000
+    )
 
 
 def test_progress_is_seen_without_reloading_and_what_is_paused_goes_on(opened: Open) -> None:
