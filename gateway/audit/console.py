@@ -55,7 +55,7 @@ def add_questions(actions: Any) -> None:
         question.add_argument("--since", type=moment, help="from this time on")
         question.add_argument("--until", type=moment, help="before this time")
     keep = actions.add_parser("retention", help="show or set how many days data is kept")
-    keep.add_argument("kind", nargs="?", help=f"{', '.join(Kind)}, or another kind of data")
+    keep.add_argument("kind", nargs="?", help=", ".join(Kind))
     keep.add_argument("days", nargs="?", help="a number of days, or `for-ever`")
     held = actions.add_parser("hold", help="show, place or end a legal hold")
     held.add_argument("--project", default="")

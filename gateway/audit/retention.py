@@ -56,8 +56,13 @@ class Pruned:
 def set_retention(*, actor: str, kind: str, days: int | None) -> bool:
     """Keep a kind of data for `days` (at least 1), or for ever (None). Returns whether that is new.
 
-    `kind` is one of Kind, or a name that another part of Sluice prunes by. Raises NotKept.
+    `kind` is one of Kind: a rule that nothing follows would be a promise. Raises NotKept.
     """
+    if days is not None and kind not in set(Kind):
+        raise NotKept(
+            f"there is no rule for {kind!r}, only for {', '.join(Kind)}; kept content, files and"
+            " batches have days of their own, in the project's settings"
+        )
     if days is not None and days < 1:
         raise NotKept("data is kept for at least a day")
     with transaction.atomic():

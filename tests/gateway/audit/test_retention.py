@@ -217,6 +217,10 @@ def test_the_commands_show_and_set_both(capsys: pytest.CaptureFixture[str]) -> N
     assert "requests: 400 days" in said
     assert "project research since" in said
     call_command("audit", "hold", "--project", "research", "--reason", "settled", "--end")
-    for wrong in (("retention", "requests", "soon"), ("hold", "--project", "x", "--end")):
+    for wrong in (
+        ("retention", "requests", "soon"),
+        ("retention", "chats", "30"),
+        ("hold", "--project", "x", "--end"),
+    ):
         with pytest.raises(CommandError):
             call_command("audit", *wrong)
