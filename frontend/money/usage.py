@@ -99,10 +99,10 @@ def usage_file(request: HttpRequest) -> HttpResponse | StreamingHttpResponse:
     except ValidationError as error:
         return HttpResponse(" ".join(error.messages), status=400, content_type="text/plain")
     question = asked.question(asked.by)
-    lines = reports.report(user, question)
+    lines = reports.exported(user, question)
     name = f"usage-{asked.first}-{asked.last}.csv"
     return StreamingHttpResponse(
-        reports.as_csv(question, lines),
+        lines,
         content_type="text/csv; charset=utf-8",
         headers={"Content-Disposition": f'attachment; filename="{name}"'},
     )

@@ -24,7 +24,7 @@ from gateway.usage.services.reports import (
     By,
     Line,
     Question,
-    as_csv,
+    exported,
     receipt_of,
     report,
 )
@@ -111,10 +111,10 @@ class UsageFile(APIView):
     def get(self, request: Request) -> StreamingHttpResponse:
         """Comma-separated, with a header."""
         question = _question(request)
-        lines = report(person_of(request), question)
+        lines = exported(person_of(request), question)
         name = f"usage-{question.first}-{question.last}.csv"
         return StreamingHttpResponse(
-            as_csv(question, lines),
+            lines,
             content_type="text/csv; charset=utf-8",
             headers={"Content-Disposition": f'attachment; filename="{name}"'},
         )

@@ -206,6 +206,9 @@ EVENTS: dict[EventType, EventSpec] = {
     EventType.CONFIG_APPLIED: _spec(
         "A configuration file was applied.", "file_digest", "created", "changed", "removed"
     ),
+    EventType.CONFIG_EXPORTED: _spec(
+        "Everything that is configured, without secrets, was written as a file.", "file_digest"
+    ),
     EventType.EGRESS_STOPPED: _spec("Everything that leaves on_prem was stopped.", "reason"),
     EventType.EGRESS_RESUMED: _spec("What may leave on_prem leaves again.", "reason"),
     EventType.FILE_CREATED: _spec(
@@ -282,6 +285,9 @@ EVENTS: dict[EventType, EventSpec] = {
         "A table was handed out with its answers.", "format", "rows", "sensitivity", "categories"
     ),
     EventType.SHEET_DELETED: _spec("A table was deleted with its answers.", "rows"),
+    EventType.USAGE_EXPORTED: _spec(
+        "Who used and spent what was handed out as a file.", "by", "first", "last", "rows"
+    ),
     EventType.AUDIT_EXPORTED: _spec(
         "Audit records were exported.", "format", "kind", "since", "until", "project"
     ),

@@ -20,6 +20,8 @@ from gateway.accounts.access import projects_of
 from gateway.accounts.acting import Acting, System, actor_name
 from gateway.accounts.models import Project, User
 from gateway.accounts.roles import OrganisationRole, Role
+from gateway.audit.event_types import EventType
+from gateway.audit.services import record_event
 from gateway.inference.prices import usd
 from gateway.usage.models import UsageDay, UsageRecord
 
@@ -162,6 +164,25 @@ def receipt_of(by: Acting, decision_id: str) -> UsageRecord | None:
     if record.person == actor_name(by) or overseen(by).filter(slug=record.project).exists():
         return record
     return None
+
+
+def exported(by: Acting, question: Question) -> Iterator[str]:
+    """The lines as a CSV file; that they were handed out is an event. Raises PermissionDenied."""
+    lines = report(by, question)
+    record_event(
+        actor=actor_name(by),
+        type=EventType.USAGE_EXPORTED,
+        object_type="usage",
+        object_id=question.project or "all",
+        project=question.project,
+        details={
+            "by": [each.value for each in question.by],
+            "first": question.first.isoformat(),
+            "last": question.last.isoformat(),
+            "rows": len(lines),
+        },
+    )
+    return as_csv(question, lines)
 
 
 def as_csv(question: Question, lines: Sequence[Line]) -> Iterator[str]:

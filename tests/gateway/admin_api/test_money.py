@@ -11,6 +11,7 @@ from django.test import Client
 from gateway.accounts.models import User
 from gateway.accounts.roles import OrganisationRole, Role
 from gateway.accounts.services import add_member, create_api_key
+from gateway.audit.models import AuditEvent
 from gateway.inference.limits import Period, Scope
 from gateway.usage.models import Budget, UsageDay, UsageRecord
 from gateway.usage.services.budgets import BudgetSpec, set_budget
@@ -187,6 +188,10 @@ def test_usage_is_a_file_too(people: dict[str, User]) -> None:
     lines = b"".join(answer.streaming_content).decode().splitlines()
     assert lines[0].startswith("day,requests,")
     assert lines[1] == "2026-03-01,1,10,5,0,1.000000000,0,0"
+    event = AuditEvent.objects.get(type="usage.exported")
+    assert event.actor == f"user:{people['owner'].pk}"
+    span = {"first": "2026-01-01", "last": "2026-12-31"}
+    assert event.details == {"by": ["day"], **span, "rows": len(lines) - 1}
 
 
 def test_a_question_that_makes_no_sense_is_refused(people: dict[str, User]) -> None:

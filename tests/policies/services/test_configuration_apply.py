@@ -2,6 +2,7 @@
 
 import io
 import textwrap
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -385,6 +386,8 @@ def test_the_command_prints_the_diff_marks_what_widens_and_exports(tmp_path: Pat
     call_command("config", "apply", str(path), "--yes-widen", stdout=out)
     call_command("config", "export", str(tmp_path / "out.yaml"))
     assert (tmp_path / "out.yaml").read_text() == export()
+    event = AuditEvent.objects.get(type="config.exported")
+    assert event.details == {"file_digest": sha256(export().encode()).hexdigest()}
 
 
 def test_the_command_acts_for_the_person_that_is_named(tmp_path: Path) -> None:

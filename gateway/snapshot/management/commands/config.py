@@ -2,6 +2,7 @@
 
 import sys
 from argparse import ArgumentParser
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,8 @@ from typing_extensions import override
 
 from gateway.accounts.acting import System
 from gateway.accounts.console import acting, person
+from gateway.audit.event_types import EventType
+from gateway.audit.services import record_event
 from gateway.deployments.services import SecondPersonNeeded
 from policies.services.configuration import (
     Authority,
@@ -106,6 +109,14 @@ class Command(BaseCommand):
 
     def _export(self, path: Path | None) -> None:
         text = export()
+        digest = sha256(text.encode()).hexdigest()
+        record_event(
+            actor="system:console",
+            type=EventType.CONFIG_EXPORTED,
+            object_type="config",
+            object_id="all",
+            details={"file_digest": digest},
+        )
         if path is None:
             self.stdout.write(text, ending="")
         else:
