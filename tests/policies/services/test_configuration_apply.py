@@ -1,8 +1,6 @@
 """One file for the control plane: what applying it does, and what it refuses to do silently."""
 
-import io
 import textwrap
-from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -371,31 +369,6 @@ def test_applying_is_recorded_with_what_it_did_and_by_whom() -> None:
     assert event.actor == "system:test"
     assert "deployment claude" in event.details["created"]
     assert "Bluebird" not in "".join(AuditEvent.objects.values_list("body", flat=True))
-
-
-def test_the_command_prints_the_diff_marks_what_widens_and_exports(tmp_path: Path) -> None:
-    path = tmp_path / "sluice.yaml"
-    path.write_text(WHOLE)
-    out = io.StringIO()
-    call_command("config", "diff", str(path), stdout=out)
-    assert "+ deployment claude" in out.getvalue()
-    assert "WIDENS: a new deployment in cloud is cleared for internal, code" in out.getvalue()
-    assert not Deployment.objects.exists()
-    with pytest.raises(CommandError, match="--yes-widen"):
-        call_command("config", "apply", str(path))
-    call_command("config", "apply", str(path), "--yes-widen", stdout=out)
-    call_command("config", "export", str(tmp_path / "out.yaml"))
-    assert (tmp_path / "out.yaml").read_text() == export()
-    event = AuditEvent.objects.get(type="config.exported")
-    assert event.details == {"file_digest": sha256(export().encode()).hexdigest()}
-
-
-def test_the_command_acts_for_the_person_that_is_named(tmp_path: Path) -> None:
-    person("eve@hospital.example")
-    path = tmp_path / "sluice.yaml"
-    path.write_text(WHOLE)
-    with pytest.raises(CommandError, match="organisation role admin"):
-        call_command("config", "apply", str(path), "--yes-widen", "--by", "eve@hospital.example")
 
 
 def test_a_credential_from_a_file_is_read_beside_the_configuration(tmp_path: Path) -> None:
