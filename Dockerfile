@@ -3,7 +3,7 @@ FROM python:3.11-slim-bookworm AS build
 WORKDIR /srv/sluice
 COPY requirements/run.txt requirements/run.txt
 RUN python -m venv /srv/venv \
- && /srv/venv/bin/pip install --no-cache-dir --no-compile --only-binary :all: --require-hashes -r requirements/run.txt
+ && /srv/venv/bin/pip install --no-cache-dir --only-binary :all: --require-hashes -r requirements/run.txt
 
 FROM python:3.11-slim-bookworm
 RUN useradd --system --uid 10001 --user-group --home-dir /var/lib/sluice --create-home sluice \
@@ -14,6 +14,8 @@ COPY manage.py pyproject.toml ./
 COPY gateway gateway
 COPY policies policies
 COPY frontend frontend
+# The root is read-only when it runs: what is not compiled here is compiled at every start.
+RUN python -m compileall -q gateway policies frontend
 ENV PATH=/srv/venv/bin:$PATH \
     SLUICE_VAR=/var/lib/sluice \
     SLUICE_HOST=0.0.0.0 \

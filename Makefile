@@ -7,6 +7,8 @@ ON_POSTGRES ?= tests/frontend tests/policies/services tests/gateway/test_databas
   $(addprefix tests/gateway/,accounts admin_api audit batches chat content deployments files operations \
   privacy snapshot telemetry usage)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
+# A process that may not keep what it compiled takes a second longer to start, each time.
+unexport PYTHONDONTWRITEBYTECODE
 
 # Two tests at once, file by file; browsers one by one, because each takes what there is of two cores.
 PARALLEL ?= -n 2 --dist loadfile

@@ -13,6 +13,9 @@ from tests.support.databases import delete_instead_of_truncate
 from tests.support.servers import PostgresServer, RedisServer
 from tests.support.sluice import Sluice
 
+# The tests start hundreds of processes: none compiles Sluice again, whatever a machine's habit is.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
 # Tests that run two at once are told apart by names, and the names of some hold sets: one order for
 # both processes, another one each time.
 os.environ.setdefault("PYTHONHASHSEED", str(secrets.randbelow(2**32)))

@@ -1,5 +1,6 @@
 """docker-compose.yml and the Dockerfile: valid, hardened, and with one way out."""
 
+import re
 import subprocess
 from ipaddress import ip_network
 from pathlib import Path
@@ -41,6 +42,14 @@ def test_what_it_installs_is_locked_with_hashes() -> None:
     text = (ROOT / "Dockerfile").read_text()
     assert text.count("pip install") == text.count("--require-hashes") == 1
     assert text.count("FROM ") == 2
+
+
+def test_what_it_runs_is_compiled_when_it_is_built() -> None:
+    text = (ROOT / "Dockerfile").read_text()
+    assert "--no-compile" not in text
+    (compiled,) = re.findall(r"^RUN python -m compileall -q (.+)$", text, re.MULTILINE)
+    copied = re.findall(r"^COPY (\w+) \1$", text, re.MULTILINE)
+    assert sorted(compiled.split()) == sorted(copied) != []
 
 
 @pytest.mark.parametrize("service", sorted(SERVICES))

@@ -28,8 +28,8 @@ BODY = json.dumps(
 
 @pytest.fixture
 def own_sluice(tmp_path: Path) -> Iterator[Sluice]:
-    """A Sluice that this test may kill."""
-    server = Sluice(tmp_path / "var")
+    """A Sluice that this test may kill, with nothing prepared for it."""
+    server = Sluice(tmp_path / "var", empty=True)
     try:
         yield server
     finally:

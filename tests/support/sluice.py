@@ -16,6 +16,7 @@ from typing import Any, Self
 import openai
 
 from tests.support.databases import databases_for, rows
+from tests.support.migrated import give_database
 from tests.support.ports import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -26,7 +27,8 @@ class Sluice:
     """One installation in a directory of its own. `restart` keeps its state.
 
     Its stores are the embedded ones; where DATABASE_URL is set (`make test-postgres`), new
-    databases on those servers, unless it is to be `embedded`.
+    databases on those servers, unless it is to be `embedded`. The first start finds an SQLite
+    database that is migrated, unless it is to be `empty`, as it is for users.
     """
 
     def __init__(
@@ -37,6 +39,7 @@ class Sluice:
         demo: bool = True,
         worker: bool = False,
         embedded: bool = False,
+        empty: bool = False,
     ) -> None:
         self.var = var
         self.port = free_port()
@@ -44,6 +47,7 @@ class Sluice:
         self.log = var.parent / f"{var.name}.log"
         self._demo = demo
         self._worker = worker
+        self._empty = empty
         kept = {
             name: value
             for name, value in os.environ.items()
@@ -67,6 +71,8 @@ class Sluice:
             command.append("--no-worker")
         if not self._demo:
             command.append("--no-demo")
+        if not self._empty:
+            give_database(self.var, self.env)
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 command, cwd=ROOT, env=self.env, stdout=log, stderr=log, start_new_session=True
