@@ -49,6 +49,8 @@ def steps_of(record: RequestRecord) -> list[Step]:
     if record.attempts:
         steps.append(_sent(record))
     steps.append(_ended(record))
+    if record.shadow is not None or record.shadow_rules:
+        steps.append(_in_shadow(record))
     return steps
 
 
@@ -91,6 +93,35 @@ def _candidates(record: RequestRecord) -> Step:
         rules = ", ".join(record.suspended_rules)
         notes.append(_("Suspended by an exception or approval: %(rules)s.") % {"rules": rules})
     return Step(_("Could have had it"), ", ".join(record.candidates) or _("nobody"), notes)
+
+
+def _in_shadow(record: RequestRecord) -> Step:
+    """What is in shadow would have made of it."""
+    notes = []
+    if record.shadow is not None:
+        beside = record.shadow
+        said = _would_have(beside.outcome, beside.deployment, beside.masks, record)
+        notes.append(_("The policy in shadow: %(said)s.") % {"said": said})
+    told = {each.rule: each for each in record.shadow_effects}
+    for rule in record.shadow_rules:
+        one = told.get(rule)
+        said = _would_have(one.outcome, one.deployment, one.masks, record) if one else _("matched")
+        notes.append(f"{rule}: {said}.")
+    return Step(_("In shadow"), _("without effect"), notes)
+
+
+def _would_have(
+    outcome: str, deployment: str, masks: Mapping[str, str], record: RequestRecord
+) -> str:
+    if outcome == "error":
+        return _("it could not be decided")
+    if not deployment:
+        return _("it would have been refused")
+    said = _("it would have gone to %(name)s") % {"name": deployment}
+    if masks:
+        what = [f"{found_word(name, record.classes.get(name, 1))}: {masks[name]}" for name in masks]
+        said += _(" with this masked: %(what)s") % {"what": ", ".join(what)}
+    return said
 
 
 def _dropped(record: RequestRecord) -> Step:

@@ -2,8 +2,9 @@
 
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, time
+from typing import Any
 
 from django import forms
 from django.core.exceptions import ValidationError
@@ -21,10 +22,10 @@ from gateway.accounts.models import Group, Project, User
 from gateway.deployments.models import ModelAlias
 from policies.engine.document import DocumentError
 from policies.models import RuleException
-from policies.services import exceptions, shadows
+from policies.services import comparing, exceptions, shadows
 from policies.services.judging import NotPublished
 from policies.services.lint import LintFinding, lint
-from policies.services.overview import named_document
+from policies.services.overview import named_document, revisions_of
 from policies.services.waiting_exceptions import create_or_ask
 
 
@@ -123,17 +124,47 @@ def end_exception(given: Mapping[str, str], *, by: User, project: Project) -> Ca
     return Came(done=_("The exception %(name)s has ended.") % {"name": found.name})
 
 
-def start_shadow(given: Mapping[str, str], *, by: User, project: Project) -> Came:
-    """Decide the draft beside what is in effect. Raises PermissionDenied."""
-    document = named_document(project, "draft")
+DRAFT = "draft"
+OFFERED = 30  # revisions, the newest
+
+
+def may_be_in_shadow(project: Project | None, version: int, number: int) -> w.Choices:
+    """What a form offers to put in shadow: the draft, if there is one, and the old revisions."""
+    offered: w.Choices = [(DRAFT, _("the draft"))] if version else []
+    offered += [
+        (str(row.number), _("revision %(number)d") % {"number": row.number})
+        for row in revisions_of(project)[: OFFERED + 1]
+        if row.number != number
+    ]
+    return offered
+
+
+def chosen_for_shadow(
+    given: Mapping[str, str], owner: Project | None
+) -> tuple[Mapping[str, Any], str] | str:
+    """The document that a form names, and where it is from; or what to say instead."""
+    which = given.get("which", DRAFT)
+    document = named_document(owner, which)
+    if document is None and which != DRAFT:
+        return _("There is no such revision.")
     if document is None:
-        return Came(problems=[_("There is no draft to put in shadow.")])
-    source = _("draft %(version)s") % {"version": given.get("version", "")[:9]}
+        return _("There is no draft to put in shadow.")
+    if which == DRAFT:
+        return document, _("draft %(version)s") % {"version": given.get("version", "")[:9]}
+    return document, _("revision %(number)s") % {"number": which}
+
+
+def start_shadow(given: Mapping[str, str], *, by: User, project: Project) -> Came:
+    """Decide the draft or an old revision beside what is in effect. Raises PermissionDenied."""
+    chosen = chosen_for_shadow(given, project)
+    if isinstance(chosen, str):
+        return Came(problems=[chosen])
+    document, source = chosen
     try:
         shadows.start_shadow(by=by, project=project, document=document, source=source)
     except DocumentError as error:
         return Came(problems=[each.as_text() for each in error.problems])
-    return Came(done=_("The draft is decided beside what is in effect, and changes nothing."))
+    return Came(done=_("It is decided beside what is in effect, and changes nothing."))
 
 
 def end_shadow(_given: Mapping[str, str], *, by: User, project: Project) -> Came:
@@ -163,41 +194,62 @@ class MoveShown:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ShadowShown:
-    """The shadow of a project, running or the last one."""
+class ChangesShown:
+    """What would have been decided, against what was."""
 
-    running: bool
-    source: str
     since: datetime
     sentence: str
     moves: Sequence[MoveShown]
-    decided: int
     failed: int
     partial: bool
-    rules: Mapping[str, int]
+    rule: str = ""  # of the one rule that would be in effect
+    matched: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShadowShown:
+    """What is in shadow: a policy, running or the last one, and rules of those in effect."""
+
+    running: bool
+    source: str
+    policy: ChangesShown | None
+    rules: Sequence[ChangesShown]
 
 
 def shadow_shown(project: Project) -> ShadowShown | None:
-    """What it showed so far; None: there never was one. Reads up to 20,000 decisions."""
+    """What it showed so far; None: there never was any. Reads up to 40,000 decisions."""
     try:
-        compared = shadows.compare(project)
+        compared = comparing.compare(project)
     except ValidationError:
         return None
     running = shadows.shadow_of(project)
     return ShadowShown(
         running=running is not None,
         source=running.source if running is not None else "",
-        since=compared.since,
-        sentence=compared.sentence,
-        moves=[_move(move) for move in compared.moves],
-        decided=compared.decided,
-        failed=compared.failed,
-        partial=compared.partial,
-        rules=compared.rules,
+        policy=None if compared.policy is None else _changes(compared.policy),
+        rules=rules_shown(compared.rules),
     )
 
 
-def _move(move: shadows.Move) -> MoveShown:
+def rules_shown(rules: Sequence[comparing.RuleInShadow]) -> Sequence[ChangesShown]:
+    """What each shadow rule would have changed."""
+    return [
+        replace(_changes(each.changes), rule=_rule_word(each.rule), matched=each.matched)
+        for each in rules
+    ]
+
+
+def _changes(found: comparing.Changes) -> ChangesShown:
+    return ChangesShown(
+        since=found.since,
+        sentence=found.sentence,
+        moves=[_move(move) for move in found.moves],
+        failed=found.failed,
+        partial=found.partial,
+    )
+
+
+def _move(move: comparing.Move) -> MoveShown:
     return MoveShown(
         count=move.count,
         before=_place(move.before),
@@ -212,7 +264,7 @@ SHOWN = 8  # decisions linked of each move
 
 
 def _place(place: str) -> Badge | None:
-    if place == shadows.DENIED:
+    if place == comparing.DENIED:
         return Badge.BLOCKED
     return badge_for(place) if place in {each.value for each in Badge} else None
 

@@ -1,4 +1,5 @@
-"""The organisation's draft in shadow: decided beside what is in effect, project by project."""
+"""The organisation's draft or an old revision in shadow, decided beside what is in effect, project
+by project; and its rules that are marked as shadow."""
 
 from typing import Any
 
@@ -8,15 +9,14 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from frontend.policies.drafting import Came
-from frontend.policies.life import shadow_shown
+from frontend.policies.life import chosen_for_shadow, rules_shown, shadow_shown
 from frontend.policies.rule_form import Picks
 from gateway.accounts.access import require_admin
 from gateway.accounts.models import Project, User
 from gateway.accounts.roles import OrganisationRole
 from gateway.accounts.services.evidence import audited_projects
 from policies.engine.document import DocumentError
-from policies.services import shadows
-from policies.services.overview import named_document
+from policies.services import comparing, shadows
 
 # What was counted over requests is for those who audit.
 _WHO_SEES = frozenset({OrganisationRole.ADMIN, OrganisationRole.AUDITOR})
@@ -50,11 +50,14 @@ def seen(request: HttpRequest, user: User) -> dict[str, Any]:
     rows = list(shadows.organisation_shadows())
     chosen = request.GET.get("shadow", "")
     project = next((row.project for row in rows if row.project.slug == chosen), None)
-    if project is None:
-        return {"shadows": rows, "shadow_form": shadow_form() if user.is_admin else None}
-    return {
+    found = {
         "shadows": rows,
         "shadow_form": shadow_form() if user.is_admin else None,
+        "shadow_rules": rules_shown(comparing.compare_organisation_rules()),
+    }
+    if project is None:
+        return found
+    return found | {
         "shadow_project": project,
         "shadow": shadow_shown(project),
         "may_audit": project.slug in {each.slug for each in audited_projects(user)},
@@ -69,20 +72,23 @@ def act(name: str, request: HttpRequest, *, by: User) -> Came:
 
 def _start(request: HttpRequest, by: User) -> Came:
     form = shadow_form(request.POST)
-    document = named_document(None, "draft")
-    if document is None:
-        return Came(problems=[_("There is no draft to put in shadow.")])
+    chosen = chosen_for_shadow({key: str(value) for key, value in request.POST.items()}, None)
+    if isinstance(chosen, str):
+        return Came(problems=[chosen])
     if not form.is_valid():
         return Came(problems=[str(said[0]) for said in form.errors.values()])
+    document, source = chosen
     projects = Project.objects.filter(archived=False, slug__in=form.cleaned_data["projects"])
-    source = _("organisation, draft %(version)s") % {"version": request.POST.get("version", "")[:9]}
     try:
         shadows.start_organisation_shadows(
-            by=by, projects=list(projects), document=document, source=source
+            by=by,
+            projects=list(projects),
+            document=document,
+            source=_("organisation, %(source)s") % {"source": source},
         )
     except DocumentError as error:
         return Came(problems=[each.as_text() for each in error.problems])
-    return Came(done=_("The draft is decided beside what is in effect, and changes nothing."))
+    return Came(done=_("It is decided beside what is in effect, and changes nothing."))
 
 
 def _end(request: HttpRequest, by: User) -> Came:

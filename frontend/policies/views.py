@@ -133,11 +133,14 @@ def _context(request: HttpRequest, user: User, project: Project | None) -> dict[
     own = overview(project)
     editor = may_edit(user, project)
     audited = {each.slug for each in audited_projects(user)} if project is not None else set()
-    beside = (
-        {"shadow": life.shadow_shown(project)}
-        if project is not None
-        else organisation_shadow.seen(request, user)
-    )
+    if project is None:
+        beside = organisation_shadow.seen(request, user)
+    else:
+        # What was counted over requests is for editors and for those who audit.
+        sees = editor or project.slug in audited
+        beside = {"shadow": life.shadow_shown(project) if sees else None}
+    version = own.draft.version if own.draft is not None and editor else 0
+    number = own.revision.number if own.revision is not None else 0
     return whose(project) | {
         "own": own,
         "organisation": overview(None) if project is not None else None,
@@ -147,8 +150,9 @@ def _context(request: HttpRequest, user: User, project: Project | None) -> dict[
         "may_edit": editor,
         "may_review": may_review(user),
         "may_audit": project is not None and project.slug in audited,
-        "version": own.draft.version if own.draft is not None and editor else 0,
-        "number": own.revision.number if own.revision is not None else 0,
+        "version": version,
+        "number": number,
+        "for_shadow": life.may_be_in_shadow(project, version, number) if editor else (),
         "revisions": revisions_of(project)[:MAX_REVISIONS],
         "waiting_exceptions": waiting_exceptions_for(user).filter(
             project=project, state=WaitingState.WAITING

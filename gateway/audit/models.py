@@ -14,7 +14,12 @@ from django.db import models
 from django.db.models.base import ModelBase
 from typing_extensions import override
 
-from gateway.audit.records import DecisionRecord, OutcomeRecord, ShadowRecord
+from gateway.audit.records import (
+    DecisionRecord,
+    OutcomeRecord,
+    ShadowRecord,
+    ShadowRuleRecord,
+)
 
 _HASH_LENGTH = 64
 _M = TypeVar("_M", bound=models.Model)
@@ -264,6 +269,16 @@ class RequestRecord(AppendOnly):
     def shadow(self) -> ShadowRecord | None:
         """What the project's policy in shadow would have decided; None without one."""
         return self.decision_record.shadow if self.decision_record else None
+
+    @property
+    def shadow_effects(self) -> list[ShadowRuleRecord]:
+        """What each rule that matched without effect would have done, alone in effect."""
+        return self.decision_record.shadow_effects if self.decision_record else []
+
+    @property
+    def masks(self) -> dict[str, str]:
+        """How the first candidate's bytes are masked, by the data class found."""
+        return self.decision_record.masks if self.decision_record else {}
 
     @property
     def candidates(self) -> list[str]:

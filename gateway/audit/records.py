@@ -14,6 +14,16 @@ class ShadowRecord(msgspec.Struct, frozen=True, kw_only=True):
     outcome: str  # "allowed", "denied", "unknown_alias", "error"
     deployment: str = ""  # its first candidate
     rules: list[str] = []  # every rule of it that matched
+    masks: dict[str, str] = {}  # found data class -> how that candidate would not get to see it
+
+
+class ShadowRuleRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """What would have been decided if this shadow rule alone had been in effect."""
+
+    rule: str  # "project:health-stays"
+    outcome: str  # as of a ShadowRecord
+    deployment: str = ""
+    masks: dict[str, str] = {}
 
 
 class DecisionRecord(msgspec.Struct, frozen=True, kw_only=True, tag_field="t", tag="decision"):
@@ -48,8 +58,10 @@ class DecisionRecord(msgspec.Struct, frozen=True, kw_only=True, tag_field="t", t
     candidates: list[str] = []  # deployments, in order
     dropped: list[list[str]] = []  # [deployment, zone, reason, rule or ""]
     masked: int = 0
+    masks: dict[str, str] = {}  # found data class -> "placeholder", ..., for the first candidate
     suspended_rules: list[str] = []  # matched, and out of effect by an exception or an approval
     shadow: ShadowRecord | None = None
+    shadow_effects: list[ShadowRuleRecord] = []  # of each rule in `shadow_rules`
     # What was reserved of budgets, in 10^-9 USD; charged if the process dies before the outcome.
     reserved_nano: int = 0
     leased: list[list[str]] = []  # [budget, subject, window] of each budget it was reserved from

@@ -12,7 +12,7 @@ from gateway.inference.exchange import Decided, Inbound
 from gateway.inference.hearing import Hearing, Memory
 from gateway.inference.label import UNREAD, Labelled, label_request
 from gateway.inference.masking import RequestMasking
-from gateway.inference.shadow import Remembering, decide_in_shadow
+from gateway.inference.shadow import Remembering, decide_in_shadow, decide_shadow_rules
 from gateway.protocol.errors import FailClosed, InvalidRequest, ScopeDenied, Unauthenticated
 from gateway.protocol.requests import RelayRequest, read_request
 from policies.engine.decide import decide
@@ -66,12 +66,13 @@ def decide_on(  # noqa: PLR0913 -- a decision has that many sides
     masking = None
     if labelled.data_classes and view.masking_keys:
         masking = RequestMasking(request, labelled, view)
+    permit = decide(view.policy, facts, masker=masking)
     return Decided(
         inbound=inbound,
         request=request,
         labelled=labelled,
         facts=facts,
-        permit=decide(view.policy, facts, masker=masking),
+        permit=permit,
         snapshot=snapshot,
         view=view,
         masking=masking,
@@ -86,7 +87,17 @@ def decide_on(  # noqa: PLR0913 -- a decision has that many sides
             declared=inbound.declared,
             inherited=inbound.inherited,
             facts=facts,
+            masking=masking,
         ),
+        shadow_rules=decide_shadow_rules(
+            view.policy,
+            permit,
+            labelled=labelled,
+            facts=facts,
+            masking=masking,
+        )
+        if permit.shadow
+        else (),
     )
 
 

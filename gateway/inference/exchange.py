@@ -8,7 +8,7 @@ from gateway.inference.hearing import Hearing
 from gateway.inference.label import Labelled
 from gateway.inference.masking import Outgoing, RequestMasking
 from gateway.inference.prices import Receipt
-from gateway.inference.shadow import ShadowDecision
+from gateway.inference.shadow import ShadowDecision, ShadowRuleDecision
 from gateway.inference.trace import Trace
 from gateway.protocol.requests import RelayRequest
 from policies.engine.facts import Endpoint, RequestFacts
@@ -86,6 +86,7 @@ class Decided:
     snapshot: Snapshot
     view: ProjectView
     shadow: ShadowDecision | None = None  # None: the project has no policy in shadow
+    shadow_rules: tuple[ShadowRuleDecision, ...] = ()  # of those that matched
     masking: RequestMasking | None = None
     hearing: Hearing | None = None  # None: the project asks no model recognizer
 

@@ -40,21 +40,37 @@ class RequestMasking:
     Implements `policies.engine.judge.Masker`.
     """
 
-    __slots__ = ("_labelled", "_made", "_request", "_view")
+    __slots__ = ("_failed", "_labelled", "_made", "_request", "_view")
 
     def __init__(self, request: RelayRequest, labelled: Labelled, view: ProjectView) -> None:
         self._request = request
         self._labelled = labelled
         self._view = view
         self._made: dict[tuple[bytes, Modes], _Masked] = {}
+        self._failed: set[tuple[bytes, Modes]] = set()
 
     def __call__(self, *, deployment: str, modes: Modes) -> Label:
         """The label of what is still found after masking. Raises when that cannot be known."""
         place = (self._view.masking_keys[deployment], modes)
         made = self._made.get(place)
         if made is None:
-            made = self._made[place] = self._mask(place[0], modes)
+            try:
+                made = self._made[place] = self._mask(place[0], modes)
+            except Exception:
+                self._failed.add(place)
+                raise
         return made.label
+
+    def known(self, *, deployment: str, modes: Modes) -> Label | None:
+        """What `__call__` said before, without masking anything; None: it was never asked.
+
+        Raises Unmaskable where it could not say.
+        """
+        place = (self._view.masking_keys[deployment], modes)
+        if place in self._failed:
+            raise Unmaskable("it could not be masked before")
+        made = self._made.get(place)
+        return None if made is None else made.label
 
     def outgoing(self, candidate: Candidate) -> Outgoing:
         """What the candidate is sent. Raises KeyError when it was never made."""

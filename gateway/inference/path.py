@@ -277,6 +277,7 @@ class Gateway(Surroundings):
                 decision=decision,
                 reason=reason,
                 shadow=decided.shadow,
+                shadow_rules=decided.shadow_rules,
                 reservation=trace.reservation,
                 scans=[] if decided.hearing is None else decided.hearing.told(),
             )

@@ -9,13 +9,14 @@ from gateway.audit.records import (
     JournalUnavailable,
     OutcomeRecord,
     ShadowRecord,
+    ShadowRuleRecord,
 )
 from gateway.inference.contracts import Journal, Principal, Reservation
 from gateway.inference.hearing import Hearing
 from gateway.inference.kept import Kept
 from gateway.inference.label import Labelled
 from gateway.inference.prices import Price, Receipt
-from gateway.inference.shadow import ShadowDecision
+from gateway.inference.shadow import ShadowDecision, ShadowRuleDecision, masks_of
 from gateway.protocol.answers import Usage
 from gateway.protocol.errors import FailClosed
 from gateway.protocol.requests import RelayRequest
@@ -211,6 +212,7 @@ def decision_record(  # noqa: PLR0913 -- a record has that many sources
     decision: str,
     reason: str = "",
     shadow: ShadowDecision | None = None,
+    shadow_rules: Sequence[ShadowRuleDecision] = (),
     reservation: Reservation | None = None,
     scans: Sequence[list[str]] = (),
 ) -> DecisionRecord:
@@ -243,8 +245,10 @@ def decision_record(  # noqa: PLR0913 -- a record has that many sources
         candidates=[candidate.deployment for candidate in permit.candidates],
         dropped=[_dropped(drop) for drop in permit.dropped],
         masked=permit.candidates[0].masked if permit.candidates else 0,
+        masks=masks_of(permit, labelled),
         suspended_rules=rule_names(permit.suspended),
         shadow=None if shadow is None else _in_shadow(shadow),
+        shadow_effects=[_shadow_rule(each) for each in shadow_rules],
         reserved_nano=reservation.reserved_nano if reservation is not None else 0,
         leased=list(reservation.leased) if reservation is not None else [],
         scans=list(scans),
@@ -262,6 +266,16 @@ def _in_shadow(shadow: ShadowDecision) -> ShadowRecord:
         outcome=shadow.outcome,
         deployment=shadow.deployment,
         rules=list(shadow.rules),
+        masks=dict(shadow.masks),
+    )
+
+
+def _shadow_rule(decided: ShadowRuleDecision) -> ShadowRuleRecord:
+    return ShadowRuleRecord(
+        rule=decided.rule,
+        outcome=decided.outcome,
+        deployment=decided.deployment,
+        masks=dict(decided.masks),
     )
 
 

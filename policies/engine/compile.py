@@ -7,7 +7,7 @@ prefers, and the sentence that says so. No condition about a request is evaluate
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, fields, is_dataclass
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 from datetime import date, time
 from enum import Enum
 from types import MappingProxyType
@@ -111,6 +111,23 @@ class CompiledPolicy:
     _remembered: dict[tuple[str, str, Label], Remembered] = field(
         init=False, repr=False, compare=False, default_factory=dict
     )
+    _live: dict[str, "CompiledPolicy"] = field(
+        init=False, repr=False, compare=False, default_factory=dict
+    )
+
+    def with_live(self, key: str) -> "CompiledPolicy":
+        """This policy with the shadow rule `key` in effect and all else as it is, made once.
+
+        Its revision is its own: what it decides is never taken for what this one decides.
+        """
+        known = self._live.get(key)
+        if known is None:
+            rules = [
+                replace(rule, shadow=False) if rule.key == key else rule for rule in self.rules
+            ]
+            revision = _revision(self.revision, key)
+            known = self._live[key] = replace(self, revision=revision, rules=tuple(rules))
+        return known
 
     def remembered(self, facts: RequestFacts, label: Label) -> Remembered:
         """The rules that endpoint, alias and label leave, worked out once for each of these."""

@@ -143,7 +143,7 @@ def test_a_draft_in_shadow_shows_what_it_would_move(opened: Open) -> None:
     page.get_by_label("The policy as YAML").fill(STAYS)
     page.get_by_role("button", name="Save draft").click()
     page.goto(POLICY)
-    page.get_by_role("button", name="Put the draft in shadow").click()
+    page.get_by_role("button", name="Put it in shadow").click()
     expect(page.get_by_role("status").first).to_contain_text("changes nothing")
     try:
         page.wait_for_timeout(1000)  # the promise: within a second everywhere

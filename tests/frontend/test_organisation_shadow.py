@@ -1,7 +1,8 @@
-"""The organisation's draft in shadow, from its page: where admins choose, and nowhere else."""
+"""What the organisation has in shadow, from its page: where admins choose, and nowhere else."""
 
 import html
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from policies.services.drafts import save_draft
 from policies.services.publishing import publish
 from tests.frontend.conftest import BY, House, SignIn, person
 from tests.frontend.test_policy_pages import lab as lab  # noqa: PLC0414 -- a fixture
+from tests.policies.services.deciding import decide_for, record
 
 PAGE = "/policy/"
 STAYS = {
@@ -54,7 +56,7 @@ def test_an_admin_puts_the_draft_in_shadow_in_chosen_projects(
     client = signed_in("admin")
     assert "Nothing of the organisation is in shadow." in words(client.get(PAGE))
     page = words(start(client, "lab", "other"))
-    assert "The draft is decided beside what is in effect, and changes nothing." in page
+    assert "It is decided beside what is in effect, and changes nothing." in page
     assert running() == {slug: "organisation, draft 1" for slug in ("lab", "other")}
     assert Shadow.objects.filter(document=DRAFT).count() == 2
     page = words(client.get(f"{PAGE}?shadow=lab"))
@@ -76,8 +78,51 @@ def test_nothing_chosen_unknown_or_without_a_draft_starts_nothing(
     assert start(client, "lab", "no-such").status_code == 400
     client.post("/policy/draft/", {"act": "discard", "version": "1"})
     assert "There is no draft to put in shadow." in words(start(client, "lab"))
-    assert "There is no draft now." in words(client.get(PAGE))
+    assert "There is no draft and no old revision now." in words(client.get(PAGE))
     assert running() == {}
+
+
+def test_an_old_revision_is_put_in_shadow_from_the_page(stage: House, signed_in: SignIn) -> None:
+    for document in (DRAFT, {**DRAFT, "rules": []}):
+        publish(by=BY, project=None, document=document)
+    client = signed_in("admin")
+    page = words(client.get(PAGE))
+    assert "the draft revision 1 " in page
+    assert "revision 2 " not in page.partition("What the draft")[2].partition("In these")[0]
+    form = {"act": "shadow-start", "version": "1", "which": "1", "projects": ["lab"]}
+    client.post(PAGE, form)
+    assert running() == {"lab": "organisation, revision 1"}
+    assert Shadow.objects.filter(document=DRAFT).count() == 1
+    answer = client.post(PAGE, form | {"which": "7"})
+    assert "There is no such revision." in words(answer)
+    own: list[dict[str, Any]] = [{**PROJECT, "rules": [STAYS]}, PROJECT]
+    for each in own:
+        publish(by=BY, project=stage.lab, document=each)
+    editor = signed_in("editor")
+    assert "What revision 1 " in words(editor.get("/p/lab/policy/"))
+    editor.post("/p/lab/policy/", {"act": "shadow-start", "which": "1"})
+    assert running() == {"lab": "revision 1"}
+    assert Shadow.objects.filter(document=own[0]).count() == 1
+
+
+def test_shadow_rules_are_compared_on_the_pages(
+    stage: House, signed_in: SignIn, tmp_path: Path
+) -> None:
+    publish(by=BY, project=None, document={**DRAFT, "rules": [{**STAYS, "shadow": True}]})
+    mask = {"mask": ["EMAIL_ADDRESS"], "for": {"zone": ["on_prem", "cloud"]}}
+    rules = [{"id": "mails", "then": mask, "shadow": True}]
+    publish(by=BY, project=stage.lab, document={**PROJECT, "rules": rules})
+    asks = stage.people["member"]
+    decided = decide_for(asks, stage.lab, "mail ann@example.org")
+    record(tmp_path, asks, stage.lab, decided)
+    for who in ("editor", "auditor"):
+        page = words(signed_in(who).get("/p/lab/policy/"))
+        assert "mails matched once since" in page
+        assert "1 would be masked otherwise: 1 EMAIL_ADDRESS masked (placeholder)." in page
+        assert "code-stays (organisation) matched 0 times" in page
+    assert "would move" not in words(signed_in("member").get("/p/lab/policy/"))
+    assert "code-stays (organisation) matched 0 times" in words(signed_in("admin").get(PAGE))
+    assert "matched 0 times" not in words(signed_in("org-approver").get(PAGE))
 
 
 def test_a_projects_own_shadow_is_not_ended_from_here(stage: House, signed_in: SignIn) -> None:
@@ -113,7 +158,7 @@ def test_who_is_no_admin_starts_and_ends_nothing(
     page = words(client.get(f"{PAGE}?shadow=other"))
     assert ("What it would move in Other" in page) is sees
     assert ("0 of 0 would move." in page) is sees
-    assert "Put the draft in shadow" not in page
+    assert "Put it in shadow" not in page
     assert "End it" not in page
     assert start(client, "lab").status_code == starts
     assert start(client).status_code == starts
@@ -142,3 +187,22 @@ def test_the_project_says_what_is_in_shadow_there(stage: House, signed_in: SignI
     start(signed_in("admin"), "lab")
     page = words(signed_in("editor").get("/p/lab/policy/"))
     assert "organisation, draft 1 is decided beside what is in effect since" in page
+
+
+def test_a_decision_says_what_was_in_shadow(
+    stage: House, signed_in: SignIn, tmp_path: Path
+) -> None:
+    mask = {"mask": ["EMAIL_ADDRESS"], "for": {"zone": ["on_prem", "cloud"]}}
+    rules = [{"id": "mails", "then": mask, "shadow": True}]
+    publish(by=BY, project=stage.lab, document={**PROJECT, "rules": rules})
+    stops = {**PROJECT, "rules": [{"id": "stop", "then": {"deny": True}}]}
+    shadows.start_shadow(by=BY, project=stage.lab, document=stops)
+    asks = stage.people["member"]
+    decided = decide_for(asks, stage.lab, "mail ann@example.org")
+    record(tmp_path, asks, stage.lab, decided)
+    page = words(signed_in("auditor").get(f"/audit/{decided.permit.decision_id}/"))
+    assert "The policy in shadow: it would have been refused." in page
+    assert (
+        "project:mails: it would have gone to llama with this masked: "
+        "e-mail address: placeholder." in page
+    )

@@ -250,17 +250,43 @@ class MoveAnswer(Fields):
     decisions = Texts()
 
 
-class ComparisonAnswer(Fields):
-    """What the shadow would have changed."""
+class MaskChangeAnswer(Fields):
+    """Findings of one data class that would be masked otherwise; no mode: not masked."""
+
+    data_class = s.CharField()
+    before = s.CharField(allow_null=True)
+    after = s.CharField(allow_null=True)
+    findings = s.IntegerField()
+    requests = s.IntegerField()
+
+
+class ChangesAnswer(Fields):
+    """What would have been decided, against what was."""
 
     sentence = s.CharField()
     since = s.DateTimeField()
     decided = s.IntegerField()
     moved = s.IntegerField()
+    masked = s.IntegerField()
     failed = s.IntegerField()
     partial = s.BooleanField()  # type: ignore[assignment]  # a field
     moves = MoveAnswer(many=True)
-    shadow_rules = s.DictField(child=s.IntegerField())
+    masks = MaskChangeAnswer(many=True)
+
+
+class RuleInShadowAnswer(Fields):
+    """What one shadow rule would have changed, alone in effect."""
+
+    rule = s.CharField()
+    matched = s.IntegerField()
+    changes = ChangesAnswer()
+
+
+class ComparisonAnswer(Fields):
+    """What is in shadow, against what was decided."""
+
+    policy = ChangesAnswer(allow_null=True)
+    rules = RuleInShadowAnswer(many=True)
 
 
 class RecognizerAnswer(Fields):

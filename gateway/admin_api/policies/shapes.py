@@ -16,12 +16,12 @@ from policies.models import (
     Shadow,
     WaitingException,
 )
+from policies.services.comparing import Changes, Comparison, RuleInShadow
 from policies.services.differences import Difference
 from policies.services.judging import Verdict
 from policies.services.lint import LintFinding
 from policies.services.overview import Overview
 from policies.services.proving import Proved
-from policies.services.shadows import Comparison
 from policies.services.testing import TestResult
 
 Data = dict[str, Any]
@@ -235,12 +235,30 @@ def shadow(row: Shadow) -> Data:
 
 
 def comparison(found: Comparison) -> Data:
-    """What the shadow would have changed."""
+    """What is in shadow, against what was decided."""
+    return {
+        "policy": None if found.policy is None else changes(found.policy),
+        "rules": [rule_in_shadow(each) for each in found.rules],
+    }
+
+
+def rule_in_shadow(found: RuleInShadow) -> Data:
+    """What one shadow rule would have changed, alone in effect."""
+    return {
+        "rule": found.rule,
+        "matched": found.matched,
+        "changes": changes(found.changes),
+    }
+
+
+def changes(found: Changes) -> Data:
+    """What would have been decided, against what was."""
     return {
         "sentence": found.sentence,
         "since": found.since,
         "decided": found.decided,
         "moved": found.moved,
+        "masked": found.masked,
         "failed": found.failed,
         "partial": found.partial,
         "moves": [
@@ -253,7 +271,16 @@ def comparison(found: Comparison) -> Data:
             }
             for move in found.moves
         ],
-        "shadow_rules": dict(found.rules),
+        "masks": [
+            {
+                "data_class": each.data_class,
+                "before": each.before or None,
+                "after": each.after or None,
+                "findings": each.findings,
+                "requests": each.requests,
+            }
+            for each in found.masks
+        ],
     }
 
 

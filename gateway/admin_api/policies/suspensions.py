@@ -11,9 +11,15 @@ from rest_framework.response import Response
 
 from gateway.accounts.models import Project, User, normalise_email
 from gateway.admin_api.policies import answers, shapes
-from gateway.admin_api.policies.access import Access, person_of, project_for
+from gateway.admin_api.policies.access import (
+    Access,
+    person_of,
+    project_for,
+    require_in_organisation,
+)
 from gateway.admin_api.policies.reading import ExceptionBody, PolicyView, ShadowBody, read
 from policies.models import RuleException
+from policies.services.comparing import compare, compare_organisation_rules
 from policies.services.drafts import require_draft
 from policies.services.exceptions import (
     ExceptionWanted,
@@ -21,7 +27,7 @@ from policies.services.exceptions import (
     exceptions_of,
 )
 from policies.services.publishing import revision_of
-from policies.services.shadows import compare, end_shadow, shadow_of, start_shadow
+from policies.services.shadows import end_shadow, shadow_of, start_shadow
 from policies.services.waiting_exceptions import create_or_ask
 
 
@@ -116,13 +122,24 @@ class InShadow(PolicyView):
 
 
 class ShadowResults(PolicyView):
-    """What the shadow would have changed."""
+    """What is in shadow in a project, against what was decided."""
 
     @extend_schema(responses=answers.ComparisonAnswer)
     def get(self, request: Request, slug: str) -> Response:
-        """How many requests would have moved, from where to where, with decision ids."""
+        """How many requests would have moved or been masked otherwise, with decision ids: with
+        the policy in shadow, and with each shadow rule of the policies in effect."""
         project = project_for(request, slug, Access.REPORT)
         return Response(shapes.comparison(compare(project)))
+
+
+class OrganisationShadowResults(PolicyView):
+    """The organisation's shadow rules, against what was decided in all projects."""
+
+    @extend_schema(responses=answers.RuleInShadowAnswer(many=True))
+    def get(self, request: Request) -> Response:
+        """What each would have changed, alone in effect."""
+        require_in_organisation(request, Access.REPORT)
+        return Response([shapes.rule_in_shadow(each) for each in compare_organisation_rules()])
 
 
 def _owner(email: str) -> User:

@@ -45,6 +45,11 @@ urlpatterns: list[URLPattern] = [
         suspensions.ShadowResults.as_view(),
         name="api-shadow-results",
     ),
+    path(
+        "organisation/shadow/results",
+        suspensions.OrganisationShadowResults.as_view(),
+        name="api-organisation-shadow-results",
+    ),
     path(f"{_PROJECT}/word-lists", classes.WordLists.as_view(), name="api-word-lists"),
     path(f"{_PROJECT}/word-lists/<slug:name>", classes.OneWordList.as_view(), name="api-word-list"),
     path("publications", reviews.Publications.as_view(), name="api-publications"),

@@ -7,7 +7,7 @@ its place and changes nothing; the exit code is then 1.
 import json
 import sys
 from argparse import ArgumentParser
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,12 @@ from gateway.accounts.console import project as named_project
 from gateway.accounts.models import Project
 from gateway.accounts.services.second_person import SecondPersonNeeded
 from policies.engine.document import DocumentError
+from policies.services.comparing import (
+    Changes,
+    RuleInShadow,
+    compare,
+    compare_organisation_rules,
+)
 from policies.services.configuration import ConfigurationError
 from policies.services.configuration.yaml_reader import read_yaml
 from policies.services.conflicts import Conflict
@@ -30,7 +36,7 @@ from policies.services.lint import lint
 from policies.services.overview import named_document, overview, revisions_of
 from policies.services.publishing import current_revision, publish, roll_back
 from policies.services.reading import known_names, names_for_projects
-from policies.services.shadows import compare, end_shadow, start_shadow
+from policies.services.shadows import end_shadow, start_shadow
 
 REFUSALS = (
     Conflict,
@@ -73,6 +79,12 @@ class Command(BaseCommand):
         shadowing = actions.add_parser("shadow", help="decide a policy beside the one in effect")
         shadowing.add_argument("what", choices=["start", "end", "compare"])
         shadowing.add_argument("file", nargs="?", help="start: a file; without: the draft")
+        shadowing.add_argument("--revision", type=int, help="start: an old revision")
+        shadowing.add_argument(
+            "--organisation",
+            action="store_true",
+            help="start: the organisation's draft or revision, in this project",
+        )
         publishing = actions.add_parser("publish", help="put a file in effect")
         publishing.add_argument("file", help="the file; - reads standard input")
         publishing.add_argument("--base", type=int, help="the revision it was made from")
@@ -207,28 +219,33 @@ class Command(BaseCommand):
 
     def _shadow(self, project: Project | None, options: dict[str, Any]) -> None:
         if project is None:
-            raise CommandError("a policy is in shadow in one project: name it with --project")
+            if options["what"] != "compare":
+                raise CommandError("a policy is in shadow in one project: name it with --project")
+            self._tell_rules(compare_organisation_rules())
+            return
         match options["what"]:
-            case "start" if options["file"]:
-                document = _document(options["file"])
-                start_shadow(by=acting(options["by"]), project=project, document=document)
             case "start":
-                draft = draft_of(project)
-                if draft is None:
-                    raise CommandError("this policy has no draft; name a file")
+                document, source = _for_shadow(project, options)
                 start_shadow(
-                    by=acting(options["by"]),
-                    project=project,
-                    document=draft.document,
-                    source=f"draft {draft.version}",
+                    by=acting(options["by"]), project=project, document=document, source=source
                 )
             case "end":
                 end_shadow(by=acting(options["by"]), project=project)
             case _:
-                self._compare(project)
+                found = compare(project)
+                if found.policy is not None:
+                    self._tell_changes(found.policy)
+                if found.rules:
+                    self._tell_rules(found.rules)
 
-    def _compare(self, project: Project) -> None:
-        found = compare(project)
+    def _tell_rules(self, rules: Sequence[RuleInShadow]) -> None:
+        for each in rules:
+            self.stdout.write(f"{each.rule} (shadow) matched {each.matched}")
+            self._tell_changes(each.changes)
+        if not rules:
+            self.stdout.write("no rule in effect is marked as shadow")
+
+    def _tell_changes(self, found: Changes) -> None:
         self.stdout.write(found.sentence)
         for move in found.moves:
             named = ", ".join(move.decisions)
@@ -236,8 +253,6 @@ class Command(BaseCommand):
             self.stdout.write(f"{move.words}: {named}{more}")
             for route, count in move.deployments.items():
                 self.stdout.write(f"    {count} {route}")
-        for rule, count in found.rules.items():
-            self.stdout.write(f"{rule} (shadow) matched {count}")
         if found.failed:
             self.stdout.write(f"{found.failed} could not be decided in shadow")
         if found.partial:
@@ -257,6 +272,25 @@ class Command(BaseCommand):
             document = _document(options["file"])
             revision = publish(document=document, base=options["base"], **agreed)
         self.stdout.write(f"revision {revision.number} ({revision.hash[:12]}) is in effect")
+
+
+def _for_shadow(project: Project, options: dict[str, Any]) -> tuple[Mapping[str, Any], str]:
+    """What is put in shadow, and where it came from. Raises ConfigurationError, CommandError."""
+    number = options["revision"]
+    if options["file"]:
+        if number is not None or options["organisation"]:
+            raise CommandError("name a file, or --revision and --organisation, not both")
+        return _document(options["file"]), "document"
+    owner = None if options["organisation"] else project
+    document = named_document(owner, "draft" if number is None else str(number))
+    if document is None:
+        missing = "draft; name a file or --revision" if number is None else f"revision {number}"
+        raise CommandError(f"this policy has no {missing}")
+    draft = draft_of(owner)
+    source = (
+        f"revision {number}" if number is not None or draft is None else f"draft {draft.version}"
+    )
+    return document, f"organisation, {source}" if options["organisation"] else source
 
 
 def _known(project: Project | None) -> Any:

@@ -56,6 +56,7 @@ ORGANISATION_EDIT: Answers = {
     "admin": (OK, OK),
     "nobody": (401, 401),
 }
+ORGANISATION_REPORT = ORGANISATION_EDIT | {"organisation auditor": (OK, OK)}
 # What waits for a second person is seen by who may be one, and by the policy's editors.
 SEEN: Answers = EDIT | {
     "approver": (OK, OK),
@@ -214,6 +215,7 @@ ROUTES: tuple[Route, ...] = (
     Route(method="PUT", pattern=f"{P}/shadow", answers=EDIT, body=lambda f: {"revision": 1}),
     Route(method="DELETE", pattern=f"{P}/shadow", answers=EDIT),
     Route(method="GET", pattern=f"{P}/shadow/results", answers=REPORT),
+    Route(method="GET", pattern="organisation/shadow/results", answers=ORGANISATION_REPORT),
     Route(method="GET", pattern=f"{P}/word-lists", answers=READ),
     Route(
         method="GET",

@@ -325,7 +325,8 @@ def test_the_shadow_is_a_document_a_draft_or_a_revision(stage: Stage) -> None:
     assert send(editor, "DELETE", path).status_code == 204
     assert send(editor, "GET", path).status_code == 404
     results = send(stage.client("project auditor"), "GET", f"{path}/results").json()
-    assert results["sentence"] == "0 of 0 would move."
+    assert results["policy"]["sentence"] == "0 of 0 would move."
+    assert results["rules"] == []
 
 
 def test_the_schema_is_whole() -> None:

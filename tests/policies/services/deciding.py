@@ -55,6 +55,7 @@ def record(directory: Path, user: User, project: Project, *decisions: Decided) -
                 size_bytes=1,
                 decision="allowed" if decided.permit.allowed else "denied",
                 shadow=decided.shadow,
+                shadow_rules=decided.shadow_rules,
             )
         )
     journal.close()
