@@ -1,5 +1,7 @@
 """The form of a budget."""
 
+import re
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from django import forms
@@ -55,8 +57,16 @@ class BudgetForm(forms.Form):
     )
     webhook = forms.CharField(label=_("Tell by webhook"), required=False, max_length=500)
 
-    def __init__(self, data: Any, *, project: Project | None, budget: Budget | None) -> None:
-        super().__init__(data, initial=_initial(budget, project))
+    def __init__(
+        self,
+        data: Any,
+        *,
+        project: Project | None,
+        budget: Budget | None,
+        wished: Mapping[str, str] | None = None,
+    ) -> None:
+        """`wished` fills a new one in: `amount`, `scope` and `end` of an address."""
+        super().__init__(data, initial=_initial(budget, project) | _wished(budget, wished or {}))
         whole = (
             (Scope.ORGANISATION.value, _("the organisation"))
             if project is None
@@ -116,6 +126,19 @@ def _initial(budget: Budget | None, project: Project | None) -> dict[str, Any]:
         "emails": ", ".join(spec.emails),
         "webhook": spec.webhook,
     }
+
+
+_WISHED: Mapping[str, Callable[[str], object]] = {
+    "amount": re.compile(r"[0-9]{1,10}").fullmatch,
+    "scope": {Scope.MEMBER.value, Scope.KEY.value}.__contains__,
+    "end": {"warn", *AtEnd}.__contains__,
+}
+
+
+def _wished(budget: Budget | None, given: Mapping[str, str]) -> dict[str, Any]:
+    if budget is not None:
+        return {}
+    return {name: given[name] for name, fits in _WISHED.items() if fits(given.get(name, ""))}
 
 
 class LimitsForm(forms.Form):

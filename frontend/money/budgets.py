@@ -208,7 +208,9 @@ def budget_page(request: HttpRequest) -> HttpResponse:
     budget = service.budgets_of(project).filter(name=name).first() if name else None
     if name and budget is None:
         raise Http404
-    form = BudgetForm(request.POST or None, project=project, budget=budget)
+    form = BudgetForm(
+        request.POST or None, project=project, budget=budget, wished=request.GET.dict()
+    )
     problem = ""
     if request.method == "POST":
         try:

@@ -19,7 +19,9 @@ from frontend.policies.drafting import Came
 from frontend.policies.places import address, project_to_edit, whose
 from frontend.policies.rule_form import Picks
 from frontend.policies.saving import save, version_of
+from gateway.accounts.access import may
 from gateway.accounts.models import Project, User
+from gateway.accounts.roles import Role
 from policies.engine.blanks import BlankKind, WrongAnswer
 from policies.engine.recipes import RECIPES, Built
 from policies.services import editing
@@ -74,6 +76,7 @@ def recipes_page(request: HttpRequest, slug: str | None = None) -> HttpResponse:
         "cooked": _shown(cooked, project) if cooked is not None else None,
         "came": came,
         "may_clear": user.is_admin,
+        "may_budget": user.is_admin if project is None else may(user, project, Role.OWNER),
         "version": version_of(request.POST, draft),
     }
     status = came.status if form is None or not form.errors else 400
@@ -150,6 +153,7 @@ def _mended(sentence: str, built: Built) -> dict[str, Any]:
         "sentence": sentence,
         "mended": sentence in built.forms,
         "deployments": built.forms.get(sentence, ()),
+        "budget": built.budgets.get(sentence),
     }
 
 

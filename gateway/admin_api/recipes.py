@@ -71,6 +71,7 @@ class Recipes(APIView):
                 "needs": built.needs,
                 "surprises": built.surprises,
                 "forms": built.forms,
+                "budgets": built.budgets,
                 "document": cooked.document,
                 "problems": [
                     {"pointer": one.pointer, "sentence": one.sentence, "advice": one.advice}

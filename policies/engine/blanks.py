@@ -1,7 +1,7 @@
 """The blanks of recipes: what fills one, in a project as it is, and reading an answer."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from policies.engine.compile import CompiledPolicy
@@ -22,11 +22,13 @@ class BlankKind(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Situation:
     """What a project has: its policy as compiled, and what its recognizers find (class ->
-    category). `groups` exist in the organisation."""
+    category). `groups` exist in the organisation. `examples`: by class a text in which it is found
+    once, where one is known."""
 
     policy: CompiledPolicy
     data_classes: Mapping[str, str]
     groups: Collection[str] = ()
+    examples: Mapping[str, str] = field(default_factory=dict)
 
     def choices(self, kind: BlankKind) -> list[str]:
         """What a blank of this kind may be filled with; empty for a number."""

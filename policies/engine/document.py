@@ -13,6 +13,7 @@ from policies.engine.facts import Zone
 from policies.engine.labels import Label, Sensitivity, Taxonomy
 from policies.engine.problems import DocumentError, Place, Problem
 from policies.engine.reading import (
+    BUDGET_STATES,
     RELAXABLE,
     SELECTOR,
     ZONES,
@@ -207,7 +208,7 @@ def _never(place: Place, known: KnownNames) -> r.Never:
 
 def _test(place: Place, known: KnownNames) -> r.PolicyTest:
     fields = place.fields(
-        ("text", "alias", "endpoint", "declare", "groups", "expect", "recipe"),
+        ("text", "alias", "endpoint", "declare", "groups", "budget", "expect", "recipe"),
         required=("text", "alias", "expect"),
     )
     text = fields["text"].value if "text" in fields else ""
@@ -222,6 +223,7 @@ def _test(place: Place, known: KnownNames) -> r.PolicyTest:
         groups=frozenset(fields["groups"].words(known.groups, "group"))
         if "groups" in fields
         else frozenset(),
+        budget=_word(fields, "budget", BUDGET_STATES) or "ok",
         recipe=_origin(fields),
     )
 

@@ -6,12 +6,12 @@ writes means more than the same parts written by hand. Each part names the recip
 """
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from policies.engine import recipe_words as w
 from policies.engine.blanks import BlankKind, Situation, WrongAnswer, amount_of, words_of
-from policies.engine.compile import CompiledPolicy, Target
-from policies.engine.facts import Clearance, DeploymentFacts, Zone
+from policies.engine.facts import Zone
 from policies.engine.labels import Label
 from policies.engine.nouns import counted, listed
 from policies.engine.rules import Answer
@@ -19,14 +19,14 @@ from policies.engine.rules import Answer
 Part = dict[str, object]
 ON_PREM = Zone.ON_PREM.value
 ELSEWHERE = [Zone.CLOUD.value, Zone.PRIVATE_CLOUD.value]
-_MOST_NAMED = 3  # in one sentence
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Built:
     """What a filled recipe comes to. `needs` are things that no policy can do, one sentence each;
     `surprises` what holds and may not be expected. `forms`: by such a sentence, the deployments
-    whose form would change it; none of them: another deployment would."""
+    whose form would change it; none of them: another deployment would. `budgets`: by such a
+    sentence, the US dollars a month of the budget that it asks for."""
 
     sentence: str
     rules: tuple[Part, ...]
@@ -35,6 +35,7 @@ class Built:
     needs: tuple[str, ...] = ()
     surprises: tuple[str, ...] = ()
     forms: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    budgets: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +51,14 @@ class Filled:
         words = [*self.words.get("group", ()), *self.words.get("what", ())]
         tail = re.sub(r"[^a-z0-9]+", "-", "-".join(words).lower()).strip("-")
         return f"{self.origin['id']}-{tail}"[:63].rstrip("-")
+
+    def rule(self, *, when: Part, then: Part) -> Part:
+        """The rule that the sentence comes to."""
+        return {"id": self.rule_id(), "when": when, "then": then, "recipe": self.origin}
+
+    def test(self, alias: str, expect: Part, *, text: str = "An example.", **more: object) -> Part:
+        """A test of it. `more`: other fields of a policy's test."""
+        return {"text": text, "alias": alias, **more, "expect": expect, "recipe": self.origin}
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,137 +90,182 @@ class Recipe:
 
 def _stays(filled: Filled, situation: Situation) -> Built:
     what = filled.words["what"]
-    rule: Part = {
-        "id": filled.rule_id(),
-        "when": {"category": list(what)},
-        "then": {"allow_only": {"zone": ON_PREM}},
-        "recipe": filled.origin,
-    }
+    rule = filled.rule(when={"category": list(what)}, then={"allow_only": {"zone": ON_PREM}})
     never: Part = {"label": {"category": list(what)}, "zone": ELSEWHERE, "recipe": filled.origin}
-    tests: list[Part] = [
-        {
-            "text": "An example.",
-            "declare": one,
-            "alias": alias,
-            "expect": {"zone": ON_PREM} if at_home else {"denied": True},
-            "recipe": filled.origin,
-        }
+    tests = [
+        filled.test(alias, {"zone": ON_PREM} if at_home else {"denied": True}, declare=one)
         for one in what
-        for alias, at_home in _aliases(situation.policy, one)
+        for alias, at_home in w.aliases(situation.policy, one)
     ]
-    at_home = [name for name, facts in _facts(situation) if facts.zone is Zone.ON_PREM]
-    needs = _nobody_cleared("on-prem", at_home, what, situation)
+    at_home = [name for name, facts in w.deployments(situation) if facts.zone is Zone.ON_PREM]
+    needs = w.nobody_cleared("on-prem", at_home, what, situation)
     return Built(
-        sentence=f"{_capital(listed(what))} data never leaves the house.",
+        sentence=f"{w.capital(listed(what))} data never leaves the house.",
         rules=(rule,),
         never=(never,),
         tests=tuple(tests),
         needs=tuple(needs),
-        surprises=(*_only_declared(what, situation), *_no_home(what, situation)),
+        surprises=(*w.only_declared(what, situation), *w.no_home(what, situation)),
         forms=needs,
     )
 
 
 def _masked(filled: Filled, situation: Situation) -> Built:
     what, to, masked = filled.words["what"], filled.words["to"], filled.words["masked"]
-    rule: Part = {
-        "id": filled.rule_id(),
-        "when": {"category": list(what)},
-        "then": {"mask": list(masked), "for": {"deployment": list(to)}},
-        "recipe": filled.origin,
-    }
-    wanted = situation.policy.taxonomy.join([Label(categories=frozenset(what))])
+    rule = filled.rule(
+        when={"category": list(what)},
+        then={"mask": list(masked), "for": {"deployment": list(to)}},
+    )
+    policy = situation.policy
+    wanted = policy.taxonomy.join([Label(categories=frozenset(what))])
     needs = {
         f"{name} must be cleared for {wanted.sensitivity.word} and {listed(what)}: a policy only "
         "narrows what a deployment may receive.": (name,)
         for name in to
-        if not _covers(situation.policy.deployments[name].clearance, wanted)
+        if not w.covers(policy.deployments[name].clearance, wanted)
     }
-    # What is declared cannot be masked: it shows that the clearance is there, and the way open.
-    tests: list[Part] = [
-        {
-            "text": "An example.",
-            "declare": one,
-            "alias": alias,
-            "expect": {"deployment": name},
-            "recipe": filled.origin,
-        }
-        for one in what
-        for name in to
-        for alias in _leading_there_alone(situation.policy, name)
-        if _covers(situation.policy.deployments[name].clearance, _label_of(one, situation))
-    ]
     nouns = listed([counted(name, 2).removeprefix("2 ") for name in masked])
     return Built(
-        sentence=f"{_capital(listed(what))} may go to {listed(to)} with {nouns} masked.",
+        sentence=f"{w.capital(listed(what))} may go to {listed(to)} with {nouns} masked.",
         rules=(rule,),
-        tests=tuple(tests),
+        tests=tuple(_masked_tests(filled, situation)),
         needs=tuple(needs),
-        surprises=(*_left_unmasked(what, to, masked, situation), *_only_declared(what, situation)),
+        surprises=(
+            *w.left_unmasked(what, to, masked, situation),
+            *w.only_declared(what, situation),
+            *_untested(filled, situation),
+        ),
         forms=needs,
     )
 
 
+def _masked_tests(filled: Filled, situation: Situation) -> Iterator[Part]:
+    """For each destination: that the way is open, and that one finding of each class is masked.
+
+    The category is declared, and what is declared cannot be masked: so the test shows, too, that
+    the clearance is there.
+    """
+    policy = situation.policy
+    for name in filled.words["to"]:
+        clearance = policy.deployments[name].clearance
+        open_for = [
+            one for one in filled.words["what"] if w.covers(clearance, w.label_of(one, situation))
+        ]
+        for alias in w.leading_there(policy, name):
+            for one in open_for:
+                yield filled.test(alias, {"deployment": name}, declare=one)
+            for one in open_for[:1]:
+                for masked in _shown_by_example(filled, situation):
+                    yield filled.test(
+                        alias,
+                        {"deployment": name, "masked": 1},
+                        declare=one,
+                        text=situation.examples[masked],
+                    )
+
+
+def _shown_by_example(filled: Filled, situation: Situation) -> list[str]:
+    return [name for name in filled.words["masked"] if name in situation.examples]
+
+
+def _untested(filled: Filled, situation: Situation) -> list[str]:
+    """What no test written here shows."""
+    shown = _shown_by_example(filled, situation)
+    missing = [name for name in filled.words["masked"] if name not in shown]
+    surprises = []
+    if missing:
+        nouns = listed([counted(name, 2).removeprefix("2 ") for name in missing])
+        surprises.append(
+            f"No test shows that {nouns} are masked: nobody knows an example. Write one yourself."
+        )
+    for name in filled.words["to"]:
+        if not w.leading_there(situation.policy, name):
+            surprises.append(
+                f"No model leads to {name} first of all, so no test shows what goes there: give it "
+                "an alias of its own."
+            )
+    return surprises
+
+
 def _regions(filled: Filled, situation: Situation) -> Built:
     what, regions = filled.words["what"], filled.words["regions"]
-    rule: Part = {
-        "id": filled.rule_id(),
-        "when": {"category": list(what)},
-        "then": {"allow_only": {"region": list(regions)}},
+    rule = filled.rule(
+        when={"category": list(what)}, then={"allow_only": {"region": list(regions)}}
+    )
+    others = [name for name in situation.choices(BlankKind.REGIONS) if name not in regions]
+    never: Part = {
+        "label": {"category": list(what)},
+        "region": others,
         "recipe": filled.origin,
     }
-    tests: list[Part] = [
-        {
-            "text": "An example.",
-            "declare": one,
-            "alias": alias,
-            "expect": {"denied": True},
-            "recipe": filled.origin,
-        }
-        for one in what
-        for alias, names in situation.policy.aliases.items()
-        if not any(situation.policy.deployments[name].region in regions for name in names)
-        and _serves_chats(situation.policy.targets[alias])
-    ]
-    silent = [name for name, facts in _facts(situation) if not facts.region]
+    silent = [name for name, facts in w.deployments(situation) if not facts.region]
     surprises = {
         f"Nobody said in which region {name} is, so it gets none of this: state its region.": (
             name,
         )
-        for name in silent[:_MOST_NAMED]
+        for name in silent[: w.MOST_NAMED]
     }
-    there = [name for name, facts in _facts(situation) if facts.region and facts.region in regions]
-    needs = _nobody_cleared(f"in {listed(regions)}", there, what, situation)
+    there = [name for name, facts in w.deployments(situation) if facts.region in regions]
+    needs = w.nobody_cleared(f"in {listed(regions)}", there, what, situation)
     return Built(
         sentence=f"Only {listed(regions)} regions for {listed(what)}.",
         rules=(rule,),
-        tests=tuple(tests),
+        never=(never,) if others else (),
+        tests=tuple(_region_tests(filled, there, situation)),
         needs=tuple(needs),
-        surprises=(*surprises, *_only_declared(what, situation)),
+        surprises=(*surprises, *w.only_declared(what, situation)),
         forms={**needs, **surprises},
     )
 
 
+def _region_tests(filled: Filled, there: Sequence[str], situation: Situation) -> Iterator[Part]:
+    """Each model goes to the one deployment that it has there; one that has none refuses."""
+    policy = situation.policy
+    for one in filled.words["what"]:
+        label = w.label_of(one, situation)
+        for alias, targets in policy.targets.items():
+            if not w.serves_chats(targets):
+                continue
+            inside = [
+                target.name
+                for target in targets
+                if target.name in there and target.enabled and w.covers(target.clearance, label)
+            ]
+            if not inside:
+                yield filled.test(alias, {"denied": True}, declare=one)
+            elif len(inside) == 1:
+                yield filled.test(alias, {"deployment": inside[0]}, declare=one)
+
+
 def _monthly(filled: Filled, situation: Situation) -> Built:
     (group, *_), amount = filled.words["group"], filled.amount
-    rule: Part = {
-        "id": filled.rule_id(),
-        "when": {"group": [group], "budget": "exhausted"},
-        "then": {"allow_only": {"zone": ON_PREM}},
-        "recipe": filled.origin,
-    }
-    at_home = any(_on_prem(target) for one in situation.policy.targets.values() for target in one)
+    rule = filled.rule(
+        when={"group": [group], "budget": "exhausted"}, then={"allow_only": {"zone": ON_PREM}}
+    )
+    aliases = w.aliases(situation.policy)
+    tests = [
+        filled.test(
+            alias,
+            {"zone": ON_PREM} if at_home else {"denied": True},
+            groups=[group],
+            budget="exhausted",
+        )
+        for alias, at_home in aliases
+    ]
     surprises = ["What was begun before the budget was used up is answered to its end."]
-    if not at_home:
+    if not any(at_home for _alias, at_home in aliases):
         surprises.append("No model of this project runs on-prem: they would get a refusal.")
+    need = (
+        f"A budget of {amount} a month, for each member or for all, that lets requests go on when "
+        f"it is used up: the rule asks how budgets stand and sets none; none is for {group} alone."
+    )
     return Built(
-        sentence=f"{_capital(group)} may use at most {amount} per month, then on-prem.",
+        sentence=f"{w.capital(group)} may use at most {amount} per month, then on-prem.",
         rules=(rule,),
-        needs=(
-            f"A budget of {amount} a month for the group {group} that lets requests go on when it "
-            "is used up: the rule asks for its state and does not set it.",
-        ),
+        tests=tuple(tests),
+        needs=(need,),
         surprises=tuple(surprises),
+        budgets={need: amount},
     )
 
 
@@ -248,123 +302,3 @@ RECIPES: Mapping[str, Recipe] = {
         ),
     )
 }
-
-
-def _aliases(policy: CompiledPolicy, category: str) -> list[tuple[str, bool]]:
-    """Each alias, and whether a deployment on-prem could take the category there."""
-    label = policy.taxonomy.join([policy.floor, Label(categories=frozenset({category}))])
-    return [
-        (
-            alias,
-            any(
-                _on_prem(target) and target.enabled and _covers(target.clearance, label)
-                for target in targets
-            ),
-        )
-        for alias, targets in policy.targets.items()
-        if _serves_chats(targets)
-    ]
-
-
-def _serves_chats(targets: Sequence[Target]) -> bool:
-    return any("chat.completions" in target.endpoints and target.enabled for target in targets)
-
-
-def _leading_there_alone(policy: CompiledPolicy, deployment: str) -> list[str]:
-    return [
-        alias
-        for alias, names in policy.aliases.items()
-        if names == (deployment,) and _serves_chats(policy.targets[alias])
-    ]
-
-
-def _label_of(category: str, situation: Situation) -> Label:
-    policy = situation.policy
-    return policy.taxonomy.join([policy.floor, Label(categories=frozenset({category}))])
-
-
-def _on_prem(target: Target) -> bool:
-    return target.zone is Zone.ON_PREM
-
-
-def _covers(clearance: Clearance, label: Label) -> bool:
-    inside = clearance.categories is None or label.categories <= clearance.categories
-    return label.sensitivity <= clearance.sensitivity and inside
-
-
-def _only_declared(what: Sequence[str], situation: Situation) -> list[str]:
-    found = set(situation.data_classes.values())
-    return [
-        f"Nothing here recognizes {name} data: it counts only where somebody declares it."
-        for name in what
-        if name not in found
-    ]
-
-
-def _facts(situation: Situation) -> list[tuple[str, DeploymentFacts]]:
-    """The project's deployments by name."""
-    return sorted(situation.policy.deployments.items())
-
-
-def _nobody_cleared(
-    where: str, names: Sequence[str], what: Sequence[str], situation: Situation
-) -> dict[str, tuple[str, ...]]:
-    """What none of these deployments may receive, each with those that could be cleared for it."""
-    deployments = situation.policy.deployments
-    found = {}
-    for one in what:
-        label = _label_of(one, situation)
-        if not any(_covers(deployments[name].clearance, label) for name in names):
-            sentence = (
-                f"No deployment {where} is cleared for {label.sensitivity.word} and "
-                f"{listed(sorted(label.categories))}, so all of it is refused: a policy only "
-                "narrows what a deployment may receive."
-            )
-            found[sentence] = tuple(names)
-    return found
-
-
-def _no_home(what: Sequence[str], situation: Situation) -> list[str]:
-    aliases = {alias for one in what for alias, home in _aliases(situation.policy, one) if not home}
-    if not aliases:
-        return []
-    return [
-        f"Asked for by name, {listed(sorted(aliases))} will refuse it: nothing there is on-prem."
-    ]
-
-
-def _left_unmasked(
-    what: Sequence[str], to: Sequence[str], masked: Sequence[str], situation: Situation
-) -> list[str]:
-    """What the texts would still be kept back for, and what nobody finds."""
-    policy, classes = situation.policy, situation.data_classes
-    clearances = [policy.deployments[name].clearance for name in to]
-    left = [
-        name
-        for name, category in sorted(classes.items())
-        if not {name, category} & {*masked, *what}
-        and category in {classes[one] for one in masked}
-        and any(
-            not _covers(one, policy.taxonomy.join([Label(categories=frozenset({category}))]))
-            for one in clearances
-        )
-    ]
-    surprises = []
-    if left:
-        nouns = [counted(name, 2).removeprefix("2 ") for name in left]
-        named = listed(nouns[:_MOST_NAMED]) + (" and others" if len(nouns) > _MOST_NAMED else "")
-        surprises.append(
-            f"{_capital(named)} stay unmasked, so what holds them does not go to {listed(to)}: "
-            "mask them too?"
-        )
-    personal = "personal" in {classes[one] for one in masked}
-    if personal and "PERSON_NAME" not in classes:
-        surprises.append(
-            "Nothing here finds names of people: a name leaves with the rest of the text. Declare "
-            "it, or keep a list of the names that matter."
-        )
-    return surprises
-
-
-def _capital(words: str) -> str:
-    return words[:1].upper() + words[1:]

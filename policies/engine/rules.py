@@ -315,6 +315,7 @@ class PolicyTest:
     endpoint: str = "chat.completions"
     declare: str = ""
     groups: frozenset[str] = frozenset()
+    budget: str = "ok"  # how the budgets stand: "ok", "warned", "exhausted"
     recipe: Origin | None = field(default=None, compare=False)
 
 

@@ -13,6 +13,7 @@ from gateway.accounts.acting import Acting
 from gateway.accounts.models import Group, Project
 from gateway.deployments.models import Deployment
 from gateway.inference.contracts import ProjectView
+from policies.classification.examples import EXAMPLES
 from policies.engine.blanks import Situation
 from policies.engine.document import DocumentError, Problem
 from policies.engine.recipes import RECIPES, Built, Recipe
@@ -72,6 +73,7 @@ def _situation(project: Project | None, document: Mapping[str, object]) -> Situa
         policy=view.policy,
         data_classes=view.analyser.data_classes,
         groups=tuple(Group.objects.values_list("slug", flat=True)),
+        examples=EXAMPLES,
     )
 
 

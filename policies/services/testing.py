@@ -75,6 +75,7 @@ def _run(
             decision_id="test",
             now=now,
             on_prem_only="",
+            budget=test.budget,
             # A test says what the rules make of its text; no model is asked for that.
             hearing=Hearing(previews=True),
         )

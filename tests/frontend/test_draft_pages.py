@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from django.test import Client
 
+from gateway.accounts.models import Group
 from gateway.deployments.models import Deployment
 from policies.models import PolicyDraft, PolicyRevision
 from policies.services.publishing import publish
@@ -228,6 +229,28 @@ def test_a_recipe_of_the_organisation_goes_into_its_draft(lab: House, signed_in:
     assert draft.policy.project is None
     revision = publish(by=BY, project=None, document=draft.document)
     assert [rule["id"] for rule in revision.document["rules"]] == ["stays-on-prem-health"]
+
+
+def test_what_a_recipe_needs_of_a_budget_leads_to_its_form_filled_in(
+    lab: House, signed_in: SignIn
+) -> None:
+    Group.objects.create(slug="interns")
+    filled = {"act": "look", "version": 0, "group": "interns", "amount": "200"}
+    where = f"{RECIPES}?recipe=then-on-prem"
+    page = page_of(signed_in("owner").post(where, filled))
+    assert "A budget of 200 a month" in page
+    link = re.search(r'<a href="(/budgets/edit/[^"]*)">Make this budget', page)
+    assert link is not None
+    form = page_of(signed_in("owner").get(link[1]))
+    assert 'name="amount" value="200"' in form
+    assert re.search(r'value="member"[^>]* checked', form)
+    assert re.search(r'value="warn"[^>]* checked', form)
+    nonsense = link[1].replace("amount=200", "amount=2e9").replace("scope=member", "scope=x")
+    form = page_of(signed_in("owner").get(nonsense))
+    assert "2e9" not in form
+    page = page_of(signed_in("editor").post(where, filled))
+    assert "Make this budget" not in page
+    assert "An owner of the project can make it." in page
 
 
 def test_a_recipe_mends_an_organisation_policy_that_does_not_read(

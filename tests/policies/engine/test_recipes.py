@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from policies.classification.examples import EXAMPLES
 from policies.classification.recognizers import DATA_CLASSES
 from policies.engine.blanks import BlankKind, Situation, WrongAnswer
 from policies.engine.compile import CompiledPolicy
@@ -24,7 +25,7 @@ CLASSES = {
 
 @pytest.fixture
 def situation(world: Mapping[str, Any], make_policy: MakePolicy) -> Situation:
-    return Situation(make_policy(world), CLASSES, groups=("interns",))
+    return Situation(make_policy(world), CLASSES, groups=("interns",), examples=EXAMPLES)
 
 
 @pytest.fixture
@@ -73,9 +74,11 @@ def test_code_goes_out_masked_and_what_is_left_is_said(
     built, policy = cooked("masked-for", what="code", to="claude", masked=["EMAIL_ADDRESS"])
     assert built.sentence == "Code may go to claude with e-mail addresses masked."
     assert built.needs == ()
-    (test,) = built.tests
-    assert (test["declare"], test["alias"]) == ("code", "claude")
-    assert test["expect"] == {"deployment": "claude"}
+    way, mask = built.tests
+    assert (way["declare"], way["alias"]) == ("code", "claude")
+    assert way["expect"] == {"deployment": "claude"}
+    assert (mask["text"], mask["declare"]) == ("Write to ann@example.org", "code")
+    assert mask["expect"] == {"deployment": "claude", "masked": 1}
     assert built.surprises == (
         "Names stay unmasked, so what holds them does not go to claude: mask them too?",
     )
@@ -85,6 +88,36 @@ def test_code_goes_out_masked_and_what_is_left_is_said(
     # The surprise is true.
     named = {**request, "findings": {"SOURCE_CODE": 1, "EMAIL_ADDRESS": 2, "PERSON_NAME": 1}}
     assert not decide(policy, make_facts(policy, named), masking_available=True).allowed
+
+
+def test_what_no_test_shows_is_said(
+    world: Mapping[str, Any], make_policy: MakePolicy, situation: Situation
+) -> None:
+    answers = {"what": ["code"], "to": ["claude"], "masked": ["PERSON_NAME"]}
+    built = RECIPES["masked-for"].build(answers, situation)
+    assert [test["expect"] for test in built.tests] == [{"deployment": "claude"}]
+    assert "No test shows that names are masked: nobody knows an example." in str(built.surprises)
+    behind = {"aliases": {"auto": ["llama", "claude"]}}
+    built = RECIPES["masked-for"].build(
+        answers, Situation(make_policy({**world, **behind}), CLASSES, examples=EXAMPLES)
+    )
+    assert built.tests == ()
+    assert "No model leads to claude first of all" in built.surprises[-1]
+
+
+@pytest.mark.parametrize("prefers", [False, True], ids=["first", "reordered"])
+def test_a_model_that_others_serve_as_well_shows_it_while_no_rule_reorders(
+    world: Mapping[str, Any], make_policy: MakePolicy, prefers: bool
+) -> None:
+    rules = [{"id": "home", "then": {"prefer": ["llama"]}}] if prefers else []
+    policy = make_policy(
+        {**world, "aliases": {"auto": ["claude", "llama"]}, "project": {"rules": rules}}
+    )
+    built = RECIPES["masked-for"].build(
+        {"what": ["code"], "to": ["claude"], "masked": ["EMAIL_ADDRESS"]},
+        Situation(policy, CLASSES, examples=EXAMPLES),
+    )
+    assert len(built.tests) == (0 if prefers else 2)
 
 
 def test_names_that_nobody_finds_are_a_surprise_of_their_own(situation: Situation) -> None:
@@ -127,7 +160,22 @@ def test_only_regions(
     policy = make_policy({**world, "deployments": places, "aliases": aliases, "project": project})
     facts = make_facts(policy, {"findings": {"EMAIL_ADDRESS": 1}})
     assert [each.deployment for each in decide(policy, facts).candidates] == ["llama"]
-    assert built.tests == ()  # the only alias leads to llama, too
+    (test,) = built.tests
+    assert test["expect"] == {"deployment": "llama"}
+    (never,) = built.never
+    assert (never["label"], never["region"]) == ({"category": ["personal"]}, ["us"])
+    (proof,) = prove(
+        make_policy(
+            {
+                **world,
+                "deployments": places,
+                "aliases": aliases,
+                "project": {**project, "never": [never]},
+            }
+        ),
+        class_labels={"EMAIL_ADDRESS": Label(categories=frozenset({"personal"}))},
+    )
+    assert proof.proven
 
 
 def test_money_that_is_used_up_sends_a_group_home(
@@ -136,6 +184,13 @@ def test_money_that_is_used_up_sends_a_group_home(
     built, policy = cooked("then-on-prem", group="interns", amount=200)
     assert built.sentence == "Interns may use at most 200 per month, then on-prem."
     assert "A budget of 200 a month" in built.needs[0]
+    assert built.budgets == {built.needs[0]: 200}
+    expected = {test["alias"]: test["expect"] for test in built.tests}
+    assert expected["auto"] == {"zone": "on_prem"}
+    assert expected["claude"] == {"denied": True}
+    assert {(*test["groups"], test["budget"]) for test in built.tests} == {  # type: ignore[misc]
+        ("interns", "exhausted")
+    }
     for budget, groups, deployments in (
         ("ok", ["interns"], ["llama", "claude"]),
         ("exhausted", ["interns"], ["llama"]),
