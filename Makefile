@@ -46,6 +46,7 @@ bench: $(VENV)/.dev  ## CPU per request beside nginx and LiteLLM's proxy
 	$(BIN)/python -m bench.run
 	$(BIN)/python -m bench.decide
 	$(BIN)/python -m bench.masking
+	$(BIN)/python -m bench.hostile_patterns
 	$(BIN)/python -m bench.batches
 
 tour: $(VENV)/.dev  ## take the pictures of docs/tour.md again

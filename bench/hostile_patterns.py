@@ -1,14 +1,17 @@
 """Patterns that were written to hurt, and how long they take: `python -m bench.hostile_patterns`.
 
-Each of 1,000 generated patterns is read and compiled, or refused, and then looked for in 100 kB
-of texts that suit it badly. Prints the slowest, in CPU milliseconds.
+Each of 1,000 generated patterns is checked as when a recognizer is saved; what can be compiled is
+looked for in 100 kB of texts that suit it badly. Prints the slowest, in CPU milliseconds. The exit
+code is 1 when a check took longer than 100 ms.
 """
 
 import random
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 
+from policies.classification.custom_checks import check_recognizer
+from policies.classification.custom_patterns import CustomRecognizer
 from policies.classification.locate import TooManyHits
 from policies.classification.pattern_program import (
     Alphabet,
@@ -22,6 +25,7 @@ from policies.classification.pattern_syntax import read_pattern
 from policies.classification.pattern_tree import PatternError
 
 COUNT = 1000
+LIMIT_MS = 100
 SEED = 20_270_301
 TEXT_LENGTH = 100_000
 CLASSICS = (
@@ -140,16 +144,50 @@ def compiled(source: str, *, ignore_case: bool) -> tuple[Alphabet, Program] | No
     return (alphabet, program) if tree.least > 1 else None
 
 
-def main() -> None:
-    """Print how many are refused, and the slowest."""
+def check_ms(source: str, *, ignore_case: bool) -> float:
+    """CPU milliseconds of the check that saving a recognizer with this pattern makes."""
+    item = CustomRecognizer(
+        name="hostile",
+        category="code",
+        patterns=(source,),
+        ignore_case=ignore_case,
+        must_match=("KD-123456",),
+    )
+    began = time.process_time()
+    check_recognizer(item)
+    return (time.process_time() - began) * 1e3
+
+
+def slow_checks(
+    patterns: Iterable[tuple[str, bool]], measure: Callable[..., float]
+) -> tuple[list[tuple[float, str]], list[str]]:
+    """Each check's CPU milliseconds, the slowest first, and what took longer than it may.
+
+    One that seems to is measured twice more, and its best counts: other work on the machine makes
+    a check slower and never faster.
+    """
+    times: list[tuple[float, str]] = []
+    over: list[str] = []
+    for source, ignore_case in patterns:
+        spent = measure(source, ignore_case=ignore_case)
+        for _ in range(2):
+            if spent > LIMIT_MS:
+                spent = min(spent, measure(source, ignore_case=ignore_case))
+        times.append((spent, source))
+        if spent > LIMIT_MS:
+            over.append(f"{spent:.0f} ms, {LIMIT_MS} allowed: {source[:60]!r}")
+    return sorted(times, reverse=True), over
+
+
+def main() -> int:
+    """Print how many are refused, and the slowest. Returns the exit code."""
+    check_ms("warm-up", ignore_case=False)
+    checks, over = slow_checks(hostile_patterns(), check_ms)
     texts = hostile_texts()
     refused = given_up = 0
     times: list[tuple[float, str]] = []
-    slowest_reading = 0.0
     for source, ignore_case in hostile_patterns():
-        began = time.process_time()
         found = compiled(source, ignore_case=ignore_case)
-        slowest_reading = max(slowest_reading, time.process_time() - began)
         if found is None:
             refused += 1
             continue
@@ -165,13 +203,17 @@ def main() -> None:
     times.sort(reverse=True)
     middle = times[len(times) // 2][0]
     lines = [
-        f"{COUNT} patterns, {refused} refused; the slowest check {slowest_reading * 1e3:.1f} ms",
+        f"{COUNT} patterns, {refused} refused; checked as when saved: median "
+        f"{checks[len(checks) // 2][0]:.1f} ms, the slowest {checks[0][0]:.1f} ms "
+        f"({checks[0][1][:60]!r})",
         f"{len(times)} searches of 100 kB, {given_up} given up as too much work; "
         f"median {middle * 1e3:.2f} ms",
         *(f"{spent * 1e3:9.1f} ms  {what}" for spent, what in times[:8]),
+        *(f"TOO SLOW  {what}" for what in over),
     ]
     sys.stdout.write("\n".join(lines) + "\n")
+    return 1 if over else 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())
