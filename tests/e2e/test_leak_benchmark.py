@@ -1,21 +1,29 @@
 """An independent yardstick: pii-leak-benchmark against a real Sluice, whose vendor it plays.
 
 The benchmark's capture server is a deployment in the cloud, and the only one of its alias: an
-answer from on_prem would prove nothing. Its inspector also looks for twenty-one classes more, in
-values of our own.
+answer from on_prem would prove nothing, so every answer that it measures must say that it came from
+the cloud. Its inspector also looks for twenty-one classes more, in values of our own. It asks for
+streams alone: whole answers are asked for here, with its fixtures and under its inspector.
 """
 
 import json
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from typing import Any, ClassVar
 
+import httpx
 import openai
 import pytest
+from pii_leak_benchmark import http_profile
 from pii_leak_benchmark.http_profile import (
     CaptureSession,
+    _build_prompt,
+    _collect,
+    _Inspection,
     _leaked_entities,
     capture_session,
+    make_fixture,
     run_http_conformance,
 )
 from pii_leak_benchmark.selfcheck import VERDICT_CLEAN, VERDICT_LEAK, verdict_for
@@ -129,13 +137,38 @@ def yardstick(sluice_server: Sluice) -> Iterator[Yardstick]:
         yield Yardstick(sluice_server, port, echo, keys)
 
 
+ITERATIONS = 3
+
+
+class Watched(httpx.AsyncClient):
+    """The benchmark's own client, which also notes where Sluice says that an answer came from."""
+
+    zones: ClassVar[list[str]] = []
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options, event_hooks={"response": [self._note]})
+
+    async def _note(self, response: httpx.Response) -> None:
+        self.zones.append(response.headers.get("x-sluice-zone", "none"))
+
+
+@pytest.fixture
+def zones(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Where each answer that the benchmark measures came from."""
+    noted: list[str] = []
+    monkeypatch.setattr(Watched, "zones", noted)
+    monkeypatch.setattr(http_profile.httpx, "AsyncClient", Watched)
+    return noted
+
+
 def measured(yardstick: Yardstick, slug: str) -> dict[str, object]:
-    """The benchmark's report about one project; every request of it was for the cloud alone."""
+    """The benchmark's report about one project."""
     with yardstick.capture() as session:
         report: dict[str, object] = run_http_conformance(
             f"{yardstick.sluice.url}/v1",
             api_key=yardstick.keys[slug],
             model="capture",
+            iterations=ITERATIONS,
             session=session,
             include_credentials=True,
         )
@@ -148,17 +181,21 @@ def passed(report: dict[str, object]) -> set[str]:
     return {name for name, check in checks.items() if check["passed"]}
 
 
-def test_five_of_five_checks_where_values_are_restored(yardstick: Yardstick) -> None:
+def test_five_of_five_checks_where_values_are_restored(
+    yardstick: Yardstick, zones: list[str]
+) -> None:
     report = measured(yardstick, "restoring")
+    assert zones == ["cloud"] * ITERATIONS
     assert passed(report) == CHECKS
     for duty in ("restore", "anonymize"):
         assert verdict_for(report, duty=duty)[0] == VERDICT_CLEAN
 
 
 def test_where_values_are_anonymized_nothing_leaks_and_all_else_passes(
-    yardstick: Yardstick,
+    yardstick: Yardstick, zones: list[str]
 ) -> None:
     report = measured(yardstick, "anonymizing")
+    assert zones == ["cloud"] * ITERATIONS
     assert verdict_for(report, duty="anonymize")[0] == VERDICT_CLEAN
     # The two that ask for the very values back.
     assert passed(report) == CHECKS - {"response_fidelity", "fragmentation_safety"}
@@ -174,8 +211,9 @@ def test_the_yardstick_sees_a_leak(yardstick: Yardstick) -> None:
         assert set(_leaked_entities(session.state.snapshot(), VALUES)[0]) == set(VALUES)
 
 
-def test_without_a_mask_the_cloud_gets_nothing(yardstick: Yardstick) -> None:
+def test_without_a_mask_the_cloud_gets_nothing(yardstick: Yardstick, zones: list[str]) -> None:
     report = measured(yardstick, "open")
+    assert zones == ["none"] * ITERATIONS
     checks = report["checks"]
     assert isinstance(checks, dict)
     assert checks["configured_upstream_boundary"]["captured_requests"] == 0
@@ -214,19 +252,53 @@ def test_twenty_more_classes_stay_at_home_in_a_stream(yardstick: Yardstick, slug
         assert not [name for name, value in VALUES.items() if value in told]
 
 
+def _whole(yardstick: Yardstick, slug: str, prompt: str) -> tuple[str, str]:
+    """A whole answer of the echoing vendor, from the cloud; and what that vendor was sent."""
+    yardstick.echo.reset("answering")
+    raw = yardstick.sluice.client(yardstick.keys[slug]).chat.completions.with_raw_response.create(
+        model="echoing", messages=[{"role": "user", "content": prompt}]
+    )
+    assert raw.headers["x-sluice-zone"] == "cloud"
+    told = raw.parse().choices[0].message.content
+    assert told is not None
+    (received,) = yardstick.echo.received
+    return told, received.body.decode()
+
+
+def _inspected(body: str, values: dict[str, str]) -> list[str]:
+    """Which of the values the benchmark's inspector finds in a body, in any form it knows."""
+    found = _Inspection()
+    _collect(json.loads(body), found)
+    assert not found.truncated
+    names = ("strings", "values", "decoded_strings", "decoded_values")
+    leaked: list[str] = _leaked_entities([{name: getattr(found, name) for name in names}], values)[
+        0
+    ]
+    return leaked
+
+
+@pytest.mark.parametrize("slug", ["restoring", "anonymizing"])
+def test_its_fixtures_stay_at_home_in_a_whole_answer(yardstick: Yardstick, slug: str) -> None:
+    for _ in range(ITERATIONS):
+        fixture = make_fixture(include_credentials=True)
+        prompt = _build_prompt("anchor-bolt-candle-drawer-gravel", fixture)
+        assert set(_inspected(json.dumps({"said": prompt}), fixture)) == set(fixture)
+        told, sent = _whole(yardstick, slug, prompt)
+        assert _inspected(sent, fixture) == []
+        for place in (sent, yardstick.echo.everything.decode("latin-1")):
+            assert not [name for name, value in fixture.items() if value in place]
+        assert told == (
+            prompt if slug == "restoring" else json.loads(sent)["messages"][0]["content"]
+        )
+
+
 @pytest.mark.parametrize("slug", ["restoring", "anonymizing"])
 def test_twenty_more_classes_stay_at_home_in_a_whole_answer(
     yardstick: Yardstick, slug: str
 ) -> None:
-    yardstick.echo.reset("answering")
-    raw = yardstick.sluice.client(yardstick.keys[slug]).chat.completions.with_raw_response.create(
-        model="echoing", messages=[{"role": "user", "content": PROMPT}]
-    )
-    assert raw.headers["x-sluice-zone"] == "cloud"
-    assert int(raw.headers["x-sluice-masked"]) >= len(OURS)
-    told = raw.parse().choices[0].message.content
-    (received,) = yardstick.echo.received
-    sent = json.loads(received.body)["messages"][0]["content"]
+    told, body = _whole(yardstick, slug, PROMPT)
+    sent = json.loads(body)["messages"][0]["content"]
+    assert _inspected(body, VALUES) == []
     for place in (sent, yardstick.echo.everything.decode("latin-1")):
         assert not [name for name, value in VALUES.items() if value in place]
     assert told == (PROMPT if slug == "restoring" else sent)
