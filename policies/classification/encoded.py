@@ -33,6 +33,7 @@ OPAQUE_TRIGGERS = (
 
 _RUN = re.compile(rf"[{_B64}]{{12,}}(?:\r?\n[{_B64}]{{4,}})*={{0,2}}", re.ASCII)
 _LINE_BREAK = re.compile(r"[\r\n]+")
+_HEX_DIGITS = frozenset("0123456789abcdefABCDEF")
 _HEX = re.compile(r"[0-9A-Fa-f]+", re.ASCII)
 _BASE32 = re.compile(r"[A-Z2-7]+", re.ASCII)
 _PAIRS = re.compile(
@@ -116,9 +117,10 @@ def _base64(text: str, match: re.Match[str]) -> Run | None:
 def _decoded(bare: str) -> Iterator[bytes]:
     """Every way the run can be read as bytes."""
     digits = bare.removeprefix("0").removeprefix("x") if bare[:2] in {"0x", "x3"} else bare
-    if len(digits) % 2 == 0 and _HEX.fullmatch(digits):
+    if len(digits) % 2 == 0 and digits[0] in _HEX_DIGITS and _HEX.fullmatch(digits):
         yield bytes.fromhex(digits)
-    if _BASE32.fullmatch(bare):
+    # Without a cased letter `isupper` is false.
+    if (bare.isupper() or bare.isdigit()) and _BASE32.fullmatch(bare):
         with suppress(Base64Error):
             yield b32decode(bare + "=" * (-len(bare) % 8))
     remainder = len(bare) % 4
@@ -146,16 +148,22 @@ def _codes(text: str, kind: int) -> Iterator[Run]:
 
 
 _PRINTABLE = re.compile(rb"[\x09\x0a\x0d\x20-\x7e]*")
+# What no UTF-8 has. An exception takes three times as long as looking for it.
+_NOT_UTF8 = re.compile(
+    rb"[\xc0\xc1\xf5-\xff]|[\xc2-\xf4](?![\x80-\xbf])|(?<![\x80-\xff])[\x80-\xbf]"
+)
 
 
 def as_text(raw: bytes) -> str | None:
     """The bytes as text when they look written: printable ASCII, UTF-8 or UTF-16."""
     if len(raw) < 6:
         return None
-    if _PRINTABLE.fullmatch(raw):
+    if raw.isascii() and _PRINTABLE.fullmatch(raw):
         return raw.decode("ascii")
     if raw[1:2] == b"\0" or raw[:1] == b"\0" or raw[:2] in {b"\xff\xfe", b"\xfe\xff"}:
         return _utf16(raw)
+    if _NOT_UTF8.search(raw):
+        return None
     try:
         text = raw.decode("utf-8")
     except UnicodeDecodeError:

@@ -87,17 +87,20 @@ def _inside_markup(text: str, low: int, place: int) -> bool:
 
     These may hold white space, or even a `>`, between their URL and the place.
     """
-    line = max(low, text.rfind("\n", low, place))
-    # Most texts have no bracket, and one sign is found many times as fast as two.
-    target = text.rfind("](", line, place) if text.find("]", line, place) >= 0 else -1
-    if target >= 0:
+    # Most texts have none of these signs, and one sign is found many times as fast as two.
+    if text.find("]", low, place) >= 0:
+        target = text.rfind("](", max(low, text.rfind("\n", low, place)), place)
         rest = text[target + 2 : place]
-        if rest.count("(") >= rest.count(")") or (rest[:1] == "<" and ">" not in rest):
+        if target >= 0 and (
+            rest.count("(") >= rest.count(")") or (rest[:1] == "<" and ">" not in rest)
+        ):
             return True
     tag = text.rfind("<", low, place)
     in_tag = tag >= 0 and text[tag + 1 : tag + 2].isalpha() and text.find(">", tag, place) < 0
     if in_tag and (_reads_as_url(text[tag + 1 : place]) or _names_url(text, place)):
         return True
+    if text.find("=", max(0, low - 8), place) < 0:
+        return False
     for quote in "\"'":
         opened = text.rfind(quote, low, place)
         # A quotation mark after `=` opens a value; any other one may have closed it.

@@ -188,7 +188,9 @@ def keyed_hash(key: bytes, data_class: str, canonical: str) -> str:
 def _kind_beside(data_class: str, value: str) -> str:
     """The kind, unless it would repeat the value (a list of words may hold `term`)."""
     kind = kind_of(data_class)
-    return _ANOTHER_KIND if len(value) > 3 and value.upper() in f"X{kind}Z{kind}" else kind
+    if 3 < len(value) <= 2 * len(kind) + 2 and value.upper() in f"X{kind}Z{kind}":
+        return _ANOTHER_KIND
+    return kind
 
 
 def _code(key: bytes, message: str, groups: int) -> str:

@@ -95,3 +95,10 @@ def test_no_recognizer_takes_a_word_for_a_value_whatever_stands_around_it(around
     analysis = analyser.analyse([around.format(*[each] * holes) for each in words])
     assert {each.data_class for each in analysis.findings} <= {"SOURCE_CODE"}
     assert not analysis.opaque
+
+
+@pytest.mark.parametrize("value", ["term", "Term", "ERMZ", "tokenz"])
+def test_a_word_never_repeats_its_value(value: str) -> None:
+    for data_class in ("LAYOFFS", "GITHUB_TOKEN"):
+        for make in (placeholder, keyed_hash):
+            assert value.lower() not in make(KEY, data_class, value).lower()
