@@ -29,6 +29,7 @@ from gateway.inference.path import Gateway, new_id
 from gateway.protocol.answers import read_head
 from gateway.protocol.errors import GatewayError, NoDeploymentAvailable
 from policies.engine.facts import Endpoint
+from policies.engine.labels import PUBLIC
 
 log = logging.getLogger(__name__)
 
@@ -143,6 +144,7 @@ class Attempt:
             )
         except NotJSON:
             error = NoDeploymentAvailable("The model server's answer is no JSON.")
+            error.passes_on = reply.passes_on
             served = (headers.get("x-sluice-deployment", ""), headers.get("x-sluice-zone", ""))
             error.headers.update(headers)
             error.headers["x-sluice-attempts"] = " ".join((*served, "no_json"))
@@ -153,6 +155,7 @@ class Attempt:
             state=RowState.COMPLETED,
             result=line,
             label=label_in(headers),
+            passes_on=reply.passes_on,
             prompt_tokens=usage.prompt_tokens or 0,
             completion_tokens=usage.completion_tokens or 0,
         )
@@ -178,4 +181,5 @@ class Attempt:
             result=refused_line(self._batch_id, row, self.custom_id, error),
             code=error.recorded,
             label=label_in(error.headers),
+            passes_on=error.passes_on or PUBLIC,
         )

@@ -21,7 +21,7 @@ from gateway.batches.rows import sealed_context
 from gateway.files.encrypted import EncryptedReader, unseal
 from gateway.files.keys import project_key
 from gateway.files.models import Purpose, StoredFile
-from gateway.files.services import abandon, reading, replace, set_label
+from gateway.files.services import abandon, declared_together, reading, replace, set_label
 from gateway.files.uploads import Upload, publish
 from policies.engine.labels import Label, Sensitivity
 
@@ -124,7 +124,7 @@ class _Outputs:
                 name=f"{batch.pk}_{'output' if good else 'error'}.jsonl",
                 purpose=Purpose.BATCH_OUTPUT,
                 # Nobody finds in the answers what somebody had to say of the questions.
-                declared=batch.declared,
+                declared=declared_together(batch.declared, batch.passes_on),
                 label=_label(batch),
                 expires_after_s=batch.output_expires_after_s,
             )

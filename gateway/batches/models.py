@@ -63,7 +63,8 @@ class Batch(models.Model):
     `kind` names the format its rows are read and its results written in. `driver` names the
     process that runs its rows until `driver_until`. The label is the join of the rows' labels so
     far; it governs the output files, and the input file once every row was labelled, never how a
-    row is routed.
+    row is routed. `passes_on` is the part of it that the answers inherit (what rows declared, what
+    was opaque in them), in the words of a declaration.
     """
 
     id = models.CharField(max_length=40, primary_key=True, default=new_batch_id)
@@ -77,7 +78,8 @@ class Batch(models.Model):
     endpoint = models.CharField(max_length=40)  # the engine's word: chat.completions
     completion_window = models.CharField(max_length=10)
     sealed_metadata = models.BinaryField(null=True)
-    declared = models.CharField(max_length=1100, blank=True, default="")
+    declared = models.TextField(blank=True, default="")
+    passes_on = models.TextField(blank=True, default="")
     # The alias that rows which are retried are asked of instead of their own; empty: their own.
     retry_model = models.CharField(max_length=200, blank=True, default="")
     status = models.CharField(max_length=12, choices=Status.choices, default=Status.VALIDATING)

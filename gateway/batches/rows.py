@@ -15,7 +15,8 @@ from django.utils import timezone
 from gateway.batches.claims import CLAIM_TIME, reclaim, renew
 from gateway.batches.models import Batch, BatchRow, RowState, Status
 from gateway.files.encrypted import seal
-from policies.engine.labels import Label, Sensitivity
+from gateway.files.services import declared_together
+from policies.engine.labels import PUBLIC, Label, Sensitivity
 
 RUNNING = (Status.IN_PROGRESS,)
 STOPPING = (Status.IN_PROGRESS, Status.CANCELLING, Status.FINALIZING)
@@ -47,6 +48,7 @@ class Settled:
     result: bytes = field(default=b"", repr=False)
     code: str = ""
     label: Label | None = None
+    passes_on: Label = PUBLIC  # what the row's answer inherits of it
     prompt_tokens: int = 0
     completion_tokens: int = 0
     wait_s: float = 0.0
@@ -124,7 +126,7 @@ def settle(batch_id: str, settled: Sequence[Settled], *, key: bytes) -> int:
                 completion_tokens=F("completion_tokens")
                 + sum(each.completion_tokens for each in taken),
             )
-            _raise_label(batch_id, [each.label for each in taken if each.label is not None])
+            _raise_label(batch_id, taken)
     return len(taken)
 
 
@@ -187,14 +189,19 @@ def _put_back(each: Settled, now: datetime) -> None:
     )
 
 
-def _raise_label(batch_id: str, labels: list[Label]) -> None:
+def _raise_label(batch_id: str, settled: Sequence[Settled]) -> None:
     # The counters' update holds the row's lock until this transaction ends.
-    word, names = Batch.objects.values_list("sensitivity", "categories").get(pk=batch_id)
-    sensitivity, categories = Sensitivity.from_word(word), frozenset(names)
-    for label in labels:
-        sensitivity = max(sensitivity, label.sensitivity)
-        categories |= label.categories
-    if sensitivity.word != word or categories != frozenset(names):
+    word, names, said = Batch.objects.values_list("sensitivity", "categories", "passes_on").get(
+        pk=batch_id
+    )
+    before = Label(Sensitivity.from_word(word), frozenset(names))
+    label = before
+    for each in settled:
+        label = label.joined(each.passes_on if each.label is None else each.label)
+    together = declared_together(said, *sorted({each.passes_on.words for each in settled}))
+    if label != before or together != said:
         Batch.objects.filter(pk=batch_id).update(
-            sensitivity=sensitivity.word, categories=sorted(categories)
+            sensitivity=label.sensitivity.word,
+            categories=sorted(label.categories),
+            passes_on=together,
         )

@@ -21,11 +21,12 @@ from gateway.batches.models import ACTIVE, Batch, Ending, Status
 from gateway.batches.waking import wake_soon
 from gateway.files.encrypted import seal, unseal
 from gateway.files.keys import project_key
-from gateway.files.models import MOST_DECLARED, Purpose
+from gateway.files.models import Purpose, StoredFile
 from gateway.files.services import (
     ERASURE,
     behind,
     declared_together,
+    declared_words,
     get_file,
     hold,
     let_go,
@@ -81,11 +82,6 @@ def create_batch(principal: Principal, wanted: Wanted) -> Batch:
     now = timezone.now()
     project = file.project
     declared = declared_together(file.declared, wanted.declared)
-    if len(declared) > MOST_DECLARED:
-        raise InvalidRequest(
-            f"More is declared, here and for the file, than {MOST_DECLARED} characters hold.",
-            param="metadata.sluice_declare",
-        )
     batch = Batch(
         project=project,
         kind=wanted.kind,
@@ -117,7 +113,7 @@ def create_batch(principal: Principal, wanted: Wanted) -> Batch:
             input_file=file.pk,
             key=principal.key_prefix,
             window=batch.completion_window,
-            declared=declared,
+            declared=declared_words(declared),
         )
         wake_soon(batch.pk)
     return batch
@@ -143,6 +139,13 @@ def list_batches(principal: Principal, *, limit: int, after: str = "") -> Page:
         rows = rows.filter(behind(last.created_at, last.pk, newest_first=True))
     found = tuple(rows.order_by("-created_at", "-id")[: limit + 1])
     return Page(found[:limit], len(found) > limit)
+
+
+def passed_on_by_rows(file: StoredFile) -> str:
+    """What rows of batches that read the file passed on, as a declaration: a table made of it has
+    their texts in its cells, and no longer what they declared of themselves. One query."""
+    batches = Batch.objects.filter(project_id=file.project_id, input_file_id=file.pk)
+    return declared_together(*batches.exclude(passes_on="").values_list("passes_on", flat=True))
 
 
 def cancel_batch(principal: Principal, batch_id: str) -> Batch:

@@ -30,7 +30,7 @@ from gateway.batches.sheets.setup import Setup
 from gateway.batches.sheets.tables import lines_of, open_sheet
 from gateway.batches.sheets.words import row_number
 from gateway.files.models import Purpose, StoredFile
-from gateway.files.services import abandon, discard_file, label_of, let_go
+from gateway.files.services import abandon, declared_together, discard_file, label_of, let_go
 from gateway.files.uploads import Upload, publish
 from gateway.inference.prices import nano_of
 from policies.engine.labels import Label, Sensitivity
@@ -123,7 +123,7 @@ def _write(claim: Claim, sheet: Sheet, batch: Batch, counts: _Counts) -> StoredF
         return upload.store(
             name=f"{sheet.pk}_answers.jsonl",
             purpose=Purpose.BATCH_OUTPUT,
-            declared=sheet.declared,
+            declared=_declared(sheet, batch),
             label=label,
         )
     finally:
@@ -137,6 +137,13 @@ def _label(sheet: Sheet, batch: Batch) -> Label:
     old = StoredFile.objects.filter(pk=sheet.answers_file_id).first()
     known = label_of(old) if old is not None else None
     return label if known is None else label.joined(known)
+
+
+def _declared(sheet: Sheet, batch: Batch) -> str:
+    """What holds for whatever is made of the answers: of the table, of this run's rows and of the
+    answers so far."""
+    old = StoredFile.objects.filter(pk=sheet.answers_file_id).first()
+    return declared_together(sheet.declared, batch.passes_on, old.declared if old else "")
 
 
 def _merged(before: Iterator[Answer], found: Iterator[Answer]) -> Iterator[Answer]:

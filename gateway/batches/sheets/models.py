@@ -57,7 +57,7 @@ class Sheet(models.Model):
     sealed_table = models.BinaryField()
     sealed_setup = models.BinaryField(null=True)
     model = models.CharField(max_length=200, blank=True, default="")
-    declared = models.CharField(max_length=500, blank=True, default="")
+    declared = models.TextField(blank=True, default="")
     rows = models.PositiveIntegerField(default=0)
     examples = models.PositiveIntegerField(default=0)  # of the rows, those that are not asked for
     table_file_id = models.CharField(max_length=40)
