@@ -239,6 +239,7 @@ def answer_words(answer: Answer) -> dict[str, Any]:
         "cells": ["" if cell is None else cell for cell in answer.cells],
         "failed": FAILURES.get(answer.code, answer.code) if answer.failed else "",
         "cost": money(answer.cost_nano),
+        "twice": answer.lost,
     }
 
 

@@ -170,6 +170,8 @@ class Attempt:
             return Settled(
                 row=row,
                 state=RowState.PENDING,
+                # Should the batch end before another try: what became of this one.
+                result=refused_line(self._batch_id, row, self.custom_id, error),
                 wait_s=again.wait_s,
                 tried=True,
                 counts=again.counts,

@@ -190,22 +190,25 @@ def _lines(batch: Batch, sources: _Sources) -> Iterator[tuple[BatchRow, bytes]]:
         if not rows:
             return
         for row in rows:
-            if row.sealed_result is not None:
-                context = sealed_context(batch.pk, row.index)
-                yield row, unseal(key, bytes(row.sealed_result), context=context)
+            sealed, context = row.sealed_result, sealed_context(batch.pk, row.index)
+            kept = b"" if sealed is None else unseal(key, bytes(sealed), context=context)
+            if row.state == RowState.PENDING:
+                yield row, _unrun(batch, row, sources.input, format, last=kept)
+            elif kept:
+                yield row, kept
             elif row.state == RowState.COMPLETED:
                 yield row, sources.output.of(row.index)
-            elif row.state == RowState.FAILED:
-                yield row, sources.error.of(row.index)
             else:
-                yield row, _unrun(batch, row, sources.input, format)
+                yield row, sources.error.of(row.index)
         done = rows[-1].index + 1
 
 
-def _unrun(batch: Batch, row: BatchRow, reader: EncryptedReader, format: Format) -> bytes:
+def _unrun(
+    batch: Batch, row: BatchRow, reader: EncryptedReader, format: Format, *, last: bytes
+) -> bytes:
     request = format.request(reader.read_at(row.offset, row.length))
     code, message = _UNRUN[Ending(batch.ending)]
-    return unrun_line(batch.pk, row.index, request.custom_id, code=code, message=message)
+    return unrun_line(batch.pk, row, request.custom_id, code=code, message=message, last=last)
 
 
 def _label(batch: Batch) -> Label:

@@ -139,6 +139,7 @@ class BatchRow(models.Model):
     own, and changes nothing when another began meanwhile. `tries` counts how often it was asked for
     in vain, `failures` those of them that count as one of the few. `lost` says that a try ended
     without a word: the row may have been answered, and paid for, before its answer could be kept.
+    `sealed_result` is its line of a result file; of a row that is pending, that of its last try.
     """
 
     batch = models.ForeignKey(Batch, on_delete=models.CASCADE, related_name="rows")

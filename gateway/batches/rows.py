@@ -40,8 +40,8 @@ class Leased:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settled:
-    """What became of an attempt. `result` is the row's line of the output or error file;
-    PENDING puts the row back until `wait_s` seconds from now."""
+    """What became of an attempt. `result` is the row's line of the output or error file; PENDING
+    puts the row back until `wait_s` seconds from now, with the line of the last try, if any."""
 
     row: Leased
     state: RowState
@@ -114,7 +114,7 @@ def settle(batch_id: str, settled: Sequence[Settled], *, key: bytes) -> int:
         _store(batch_id, [each for each in taken if each.state is not RowState.PENDING], key)
         for each in taken:
             if each.state is RowState.PENDING:
-                _put_back(each, now)
+                _put_back(batch_id, each, now, key)
         done = sum(each.state is RowState.COMPLETED for each in taken)
         failed = [each for each in taken if each.state is RowState.FAILED]
         if done or failed:
@@ -176,8 +176,11 @@ def _store(batch_id: str, settled: Sequence[Settled], key: bytes) -> None:
             cursor.executemany(_STORE, values)
 
 
-def _put_back(each: Settled, now: datetime) -> None:
+def _put_back(batch_id: str, each: Settled, now: datetime, key: bytes) -> None:
     row = each.row
+    kept: dict[str, object] = {}
+    if each.result:
+        kept["sealed_result"] = seal(key, each.result, context=sealed_context(batch_id, row.index))
     BatchRow.objects.filter(pk=row.id, attempt=row.attempt, state=RowState.LEASED).update(
         state=RowState.PENDING,
         lease_until=None,
@@ -186,6 +189,7 @@ def _put_back(each: Settled, now: datetime) -> None:
         lost=row.lost or each.lost,
         tries=row.tries + each.tried,
         failures=row.failures + each.counts,
+        **kept,
     )
 
 

@@ -54,6 +54,13 @@ class _Counts:
     cost_nano: int = 0
     unpriced: int = 0
 
+    def add(self, answer: Answer) -> None:
+        """Count a row, if it has ended."""
+        if answer.failed:
+            self.failures[answer.code] += 1
+        elif not answer.pending:
+            self.completed += 1
+
 
 def collect(sheet_id: str, *, process: str) -> bool:
     """Take in the run of a sheet once it has ended. Idempotent. False: not now."""
@@ -113,10 +120,7 @@ def _write(claim: Claim, sheet: Sheet, batch: Batch, counts: _Counts) -> StoredF
             found = _of_run(files, batch, setup, counts)
             for answer in _merged(before, found):
                 claim.keep()
-                if answer.failed:
-                    counts.failures[answer.code] += 1
-                else:
-                    counts.completed += 1
+                counts.add(answer)
                 upload.write(encode_answer(answer) + b"\n")
         if not upload.size_bytes:
             return None
@@ -147,16 +151,27 @@ def _declared(sheet: Sheet, batch: Batch) -> str:
 
 
 def _merged(before: Iterator[Answer], found: Iterator[Answer]) -> Iterator[Answer]:
-    """Both in row order; what a run found takes the place of what was there."""
+    """Both in row order; what a run found takes the place of what was there, but for what may have
+    been paid for twice."""
     last: Answer | None = None
     # Of two for one row the merge gives the one of `before` first.
     for answer in heapq.merge(before, found, key=lambda each: each.row):
-        if last is not None and last.row != answer.row:
-            yield last
-        if last is None or last.row != answer.row or last.failed:
+        if last is None:
             last = answer
+        elif last.row != answer.row:
+            yield last
+            last = answer
+        else:
+            last = _later(last, answer)
     if last is not None:
         yield last
+
+
+def _later(before: Answer, found: Answer) -> Answer:
+    """Of two for one row what holds now: an answer stays, and so does a reason why there is none
+    until the row has ended again."""
+    stays = found.pending or not (before.failed or before.pending)
+    return msgspec.structs.replace(before if stays else found, lost=before.lost or found.lost)
 
 
 def _of_run(files: ExitStack, batch: Batch, setup: Setup, counts: _Counts) -> Iterator[Answer]:
@@ -174,7 +189,8 @@ def _of_run(files: ExitStack, batch: Batch, setup: Setup, counts: _Counts) -> It
         )
         # The error file has exactly these rows, in this order.
         pairs = zip(lines, codes, strict=True)
-        parts.append(_bad(line, code) for line, code in pairs if code not in UNRUN)
+        bad = (_bad(line, code) for line, code in pairs)
+        parts.append(answer for answer in bad if answer.lost or not answer.pending)
     return heapq.merge(*parts, key=lambda each: each.row)
 
 
@@ -208,23 +224,28 @@ def _good(line: bytes, setup: Setup, counts: _Counts) -> Answer:
         prompt_tokens=prompt_tokens,
         completion_tokens=completion_tokens,
         cost_nano=cost,
+        lost=receipt["earlier_attempt_lost"],
     )
 
 
 def _bad(line: bytes, code: str) -> Answer:
     tree = msgspec.json.decode(line)
     receipt = tree.get("sluice") or {}
+    row, lost = row_number(tree["custom_id"]), receipt.get("earlier_attempt_lost", False)
+    if code in UNRUN:
+        return Answer(row=row, lost=lost, pending=True)
     try:
         message = tree["response"]["body"]["error"]["message"]
     except (KeyError, TypeError):
         message = ""
     return Answer(
-        row=row_number(tree["custom_id"]),
+        row=row,
         code=code or "failed",
         message=str(message or "")[:MAX_MESSAGE_CHARS],
         zone=receipt.get("zone", ""),
         deployment=receipt.get("deployment", ""),
         rules=receipt.get("rules", []),
+        lost=lost,
     )
 
 
