@@ -68,7 +68,7 @@ class Page:
 def create_batch(principal: Principal, wanted: Wanted) -> Batch:
     """Make a batch in `validating` and wake a worker. Raises GatewayError; then nothing is made."""
     endpoint = _endpoint(wanted.endpoint)
-    _require_scope(principal, endpoint)
+    require_scope(principal, endpoint)
     window = window_of(wanted.completion_window)
     if wanted.output_expires_after_s is not None:
         require_lifetime(wanted.output_expires_after_s, "output_expires_after.seconds")
@@ -235,7 +235,8 @@ def _endpoint(url: str) -> Endpoint:
     return endpoint
 
 
-def _require_scope(principal: Principal, endpoint: Endpoint) -> None:
+def require_scope(principal: Principal, endpoint: Endpoint) -> None:
+    """Raises ScopeDenied for a key that may not ask what the rows ask."""
     if principal.scopes and endpoint.value not in principal.scopes:
         raise ScopeDenied(f"This API key may not use {endpoint.value}.")
 
