@@ -77,6 +77,8 @@ def finalize(batch_id: str, *, process: str) -> None:
 def _write(batch: Batch, *, by: str, written: list[StoredFile]) -> "_Outputs":
     """Store the files, output first. Those of an earlier end stay until `_end`."""
     outputs = _Outputs(batch)
+    if not batch.input_file_id:
+        return outputs  # it ended before its input was written
     try:
         input_file = StoredFile.objects.select_related("project").get(pk=batch.input_file_id)
         with (

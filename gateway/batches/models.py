@@ -38,7 +38,7 @@ class Ending(models.TextChoices):
     CANCELLED = "cancelled", "somebody cancelled it"
 
 
-# Something is still to be done. INVARIANT: exactly these hold their input file.
+# Something is still to be done. INVARIANT: exactly these hold their input file, once they have it.
 ACTIVE = (Status.VALIDATING, Status.IN_PROGRESS, Status.FINALIZING, Status.CANCELLING)
 
 
@@ -84,7 +84,7 @@ class Batch(models.Model):
     retry_model = models.CharField(max_length=200, blank=True, default="")
     status = models.CharField(max_length=12, choices=Status.choices, default=Status.VALIDATING)
     ending = models.CharField(max_length=10, choices=Ending.choices, blank=True, default="")
-    input_file_id = models.CharField(max_length=40)
+    input_file_id = models.CharField(max_length=40)  # empty until a worker wrote it: a table's
     output_file_id = models.CharField(max_length=40, blank=True, default="")
     error_file_id = models.CharField(max_length=40, blank=True, default="")
     output_expires_after_s = models.PositiveIntegerField(null=True)

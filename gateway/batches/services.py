@@ -16,6 +16,7 @@ from gateway.accounts.limits import limits_of
 from gateway.accounts.models import Project
 from gateway.audit.event_types import EventType
 from gateway.batches.endings import record
+from gateway.batches.formats import writer_of
 from gateway.batches.jsonl import KIND, URLS
 from gateway.batches.models import ACTIVE, Batch, Ending, Status
 from gateway.batches.waking import wake_soon
@@ -45,7 +46,8 @@ LONGEST_WINDOW = timedelta(days=30)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
-    """What a batch is asked to be, as it came; `create_batch` checks it."""
+    """What a batch is asked to be, as it came; `create_batch` checks it. `input_file_id` is empty
+    where the kind of batch has its input written (`formats.writer_of`)."""
 
     input_file_id: str
     endpoint: str  # "/v1/chat/completions"
@@ -73,15 +75,10 @@ def create_batch(principal: Principal, wanted: Wanted) -> Batch:
     if wanted.output_expires_after_s is not None:
         require_lifetime(wanted.output_expires_after_s, "output_expires_after.seconds")
     check_metadata(wanted.metadata)
-    file = get_file(principal, wanted.input_file_id)
-    if file.purpose != Purpose.BATCH:
-        raise InvalidRequest(
-            "The input file must have been uploaded with the purpose `batch`.",
-            param="input_file_id",
-        )
+    file = _input_of(principal, wanted)
     now = timezone.now()
-    project = file.project
-    declared = declared_together(file.declared, wanted.declared)
+    project = project_of(principal) if file is None else file.project
+    declared = declared_together("" if file is None else file.declared, wanted.declared)
     batch = Batch(
         project=project,
         kind=wanted.kind,
@@ -91,7 +88,7 @@ def create_batch(principal: Principal, wanted: Wanted) -> Batch:
         endpoint=endpoint.value,
         completion_window=wanted.completion_window,
         declared=declared,
-        input_file_id=file.pk,
+        input_file_id=wanted.input_file_id,
         output_expires_after_s=wanted.output_expires_after_s,
         created_at=now,
         expires_at=now + window,
@@ -102,7 +99,7 @@ def create_batch(principal: Principal, wanted: Wanted) -> Batch:
         )
     with transaction.atomic():
         require_room(project)
-        if not hold(file):
+        if file is not None and not hold(file):
             raise NotFound("The input file was just deleted.", param="input_file_id")
         batch.save(force_insert=True)
         record(
@@ -110,13 +107,26 @@ def create_batch(principal: Principal, wanted: Wanted) -> Batch:
             batch,
             principal.actor,
             endpoint=endpoint.value,
-            input_file=file.pk,
+            input_file=wanted.input_file_id,
             key=principal.key_prefix,
             window=batch.completion_window,
             declared=declared_words(declared),
         )
         wake_soon(batch.pk)
     return batch
+
+
+def _input_of(principal: Principal, wanted: Wanted) -> StoredFile | None:
+    """None: it is written by a worker."""
+    if not wanted.input_file_id and writer_of(wanted.kind) is not None:
+        return None
+    file = get_file(principal, wanted.input_file_id)
+    if file.purpose != Purpose.BATCH:
+        raise InvalidRequest(
+            "The input file must have been uploaded with the purpose `batch`.",
+            param="input_file_id",
+        )
+    return file
 
 
 def get_batch(principal: Principal, batch_id: str) -> Batch:

@@ -68,6 +68,7 @@ class Sheet(models.Model):
     sensitivity = models.CharField(max_length=12, choices=SENSITIVITIES, blank=True, default="")
     categories = models.JSONField(default=list)
     runs = models.PositiveIntegerField(default=0)
+    wish = models.JSONField(default=dict)  # which rows the last run asks for: see `inputs.Wish`
     batch = models.OneToOneField(Batch, on_delete=models.SET_NULL, null=True, related_name="sheet")
     base_completed = models.PositiveIntegerField(default=0)
     base_failed = models.PositiveIntegerField(default=0)
