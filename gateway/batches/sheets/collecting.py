@@ -135,9 +135,12 @@ def _write(claim: Claim, sheet: Sheet, batch: Batch, counts: _Counts) -> StoredF
 
 
 def _label(sheet: Sheet, batch: Batch) -> Label:
-    """The join of what the run's rows and the answers so far hold: a later run of clean rows
-    takes nothing away."""
+    """The join of what the estimate, the run's rows and the answers so far hold: a later run of
+    clean rows takes nothing away, and a run may find what no estimate asks for."""
     label = Label(Sensitivity.from_word(batch.sensitivity), frozenset(batch.categories))
+    if sheet.sensitivity:
+        estimated = Label(Sensitivity.from_word(sheet.sensitivity), frozenset(sheet.categories))
+        label = label.joined(estimated)
     old = StoredFile.objects.filter(pk=sheet.answers_file_id).first()
     known = label_of(old) if old is not None else None
     return label if known is None else label.joined(known)
@@ -257,6 +260,7 @@ def _settle(
         publish(file)
     failed = counts.failures.total()
     status, reason = _next(sheet, batch, counts, failed)
+    label = _label(sheet, batch)
     ended = status in ENDED
     claim.update(
         status=status,
@@ -269,12 +273,13 @@ def _settle(
         completion_tokens=sheet.completion_tokens + counts.completion_tokens,
         cost_nano=sheet.cost_nano + counts.cost_nano,
         unpriced=sheet.unpriced + counts.unpriced,
+        sensitivity=label.sensitivity.word,
+        categories=sorted(label.categories),
         ended_at=timezone.now() if ended else None,
     )
     let_go(sheet.table_file_id)
     sheet.refresh_from_db()
     if ended:
-        label = _label(sheet, batch)
         record(
             EventType.SHEET_FINISHED,
             sheet,

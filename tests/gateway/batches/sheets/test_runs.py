@@ -261,6 +261,26 @@ def test_a_later_look_at_clean_rows_takes_no_label_away(lab: Lab) -> None:
     assert labels() == [("confidential", ["payment"])] * 2
 
 
+def test_what_only_the_run_finds_is_said_with_each_download(lab: Lab) -> None:
+    sheet = lab.estimated(table(f"pay {IBAN}"))
+    Sheet.objects.filter(pk=sheet.pk).update(sensitivity="internal", categories=["code"])
+    lab.answer(said)
+    sheet = lab.worked(runs.run(lab.member, lab.again(sheet)))
+    assert (sheet.sensitivity, sheet.categories) == ("confidential", ["code", "payment"])
+    lab.rows(sheet)
+    event = AuditEvent.objects.get(type="sheet.downloaded")
+    assert event.details["categories"] == ["code", "payment"]
+
+
+def test_a_later_look_forgets_nothing_of_rows_that_failed(lab: Lab) -> None:
+    lab.answer(lambda _: "{")
+    schema = {"type": "object", "properties": {"n": {"type": "string"}}, "required": ["n"]}
+    sheet = lab.ran(table(f"pay {IBAN}"), schema=schema)
+    assert (sheet.status, sheet.failed) == ("failed", 1)
+    Sheet.objects.filter(pk=sheet.pk).update(status="paused")
+    assert lab.estimate(lab.again(sheet)).categories == ["payment"]
+
+
 def test_the_answers_pass_on_what_any_row_of_any_run_did(lab: Lab) -> None:
     lab.answer(lambda body: "{" if said(body) == "hello" else json.dumps({"n": "x"}))
     schema = {"type": "object", "properties": {"n": {"type": "string"}}, "required": ["n"]}
