@@ -15,6 +15,7 @@ from frontend.money.amounts import dollars, money
 from frontend.words import category_word, class_word
 from gateway.batches.sheets.answered import Answer
 from gateway.batches.sheets.budgets import BudgetLeft
+from gateway.batches.sheets.marks import Fate
 from gateway.inference.limits import AtEnd
 
 STATUSES: Final[dict[str, Promise]] = {
@@ -46,6 +47,14 @@ FAILURES: Final[dict[str, Promise]] = {
     "upstream_refused": _("The model server refused the row"),
     "model_not_found": _("The model cannot serve the row"),
     "budget_exceeded": _("The budget is used up"),
+}
+_FATES: Final[dict[Fate, Promise]] = {
+    Fate.PLACEHOLDER: _("%(what)s, masked"),
+    Fate.HASH: _("%(what)s, hashed"),
+    Fate.PARTIAL: _("%(what)s, partly masked"),
+    Fate.REMOVE: _("%(what)s, removed"),
+    Fate.OPEN: _("%(what)s, sent as it is"),
+    Fate.HELD: _("%(what)s, not sent"),
 }
 _HELD: Final = frozenset({"policy_denied", "approval_required"})
 _PERIODS: Final[dict[str, Promise]] = {
@@ -217,12 +226,12 @@ def _pieces(text: str, marks: Sequence[Mapping[str, Any]]) -> list[dict[str, str
         if mark["start"] < end:
             continue  # inside of what is marked already
         pieces.append({"text": text[end : mark["start"]], "found": ""})
-        pieces.append(
-            {"text": text[mark["start"] : mark["end"]], "found": class_word(mark["class"])}
-        )
+        said = str(_FATES[Fate(mark["fate"])]) % {"what": class_word(mark["class"])}
+        shown = text[mark["start"] : mark["end"]]
+        pieces.append({"text": shown, "found": said, "fate": mark["fate"]})
         end = mark["end"]
     pieces.append({"text": text[end:], "found": ""})
-    return [piece for piece in pieces if piece["text"]]
+    return [piece for piece in pieces if piece["text"] or piece["found"]]
 
 
 def answer_words(answer: Answer) -> dict[str, Any]:
@@ -239,6 +248,7 @@ def answer_words(answer: Answer) -> dict[str, Any]:
         "cells": ["" if cell is None else cell for cell in answer.cells],
         "failed": FAILURES.get(answer.code, answer.code) if answer.failed else "",
         "cost": money(answer.cost_nano),
+        "twice": answer.lost,
     }
 
 

@@ -18,9 +18,13 @@ app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
 # Whoever has something to tell a worker (a request, a batch's loop) does not wait for a broker that
 # is away: 6 s otherwise. What it would have told is in the database, and the sweeps find it.
-app.conf.broker_transport_options = {"max_retries": 0, "socket_connect_timeout": 2.0}
-# Two queues, so that workers may be kept for one of them; one that is not told takes from both in
-# turn.
+app.conf.broker_transport_options = {
+    "max_retries": 0,
+    "socket_connect_timeout": 2.0,
+    # In the order of `task_queues`: whoever is free takes what is no batch's first.
+    "queue_order_strategy": "priority",
+}
+# Two queues, so that workers may be kept for one of them.
 app.conf.task_queues = [Queue("default"), Queue("batches")]
 app.conf.task_routes = {"batches.*": {"queue": "batches"}, "sheets.*": {"queue": "batches"}}
 app.conf.beat_scheduler = "gateway.beat:Scheduler"

@@ -5,6 +5,7 @@ from drf_spectacular.utils import OpenApiParameter
 from rest_framework import serializers as s
 
 from gateway.admin_api.answer_fields import Fields, Texts
+from gateway.batches.sheets.marks import Fate
 from gateway.batches.sheets.models import SheetStatus
 from gateway.batches.sheets.setup import Kind
 from gateway.batches.sheets.writing import Format
@@ -236,11 +237,12 @@ class FindingAnswer(Fields):
 
 
 class MarkAnswer(Fields):
-    """What stands out in a text."""
+    """What was found in a text, or what stands there in its place, and what becomes of it."""
 
     class_ = s.CharField()
     start = s.IntegerField()
-    end = s.IntegerField()
+    end = s.IntegerField(help_text="The same as `start` where something is taken out.")
+    fate = s.ChoiceField(choices=[each.value for each in Fate])
 
 
 class MessageAnswer(Fields):

@@ -18,6 +18,7 @@ from gateway.accounts.models import APIKey, Project, User
 from gateway.accounts.roles import Role
 from gateway.admin_api import sheet_answers as answers
 from gateway.admin_api.views import person_of
+from gateway.batches.services import passed_on_by_rows
 from gateway.batches.sheets import runs, services
 from gateway.batches.sheets.budgets import budgets_left
 from gateway.batches.sheets.delivery import delivered
@@ -128,7 +129,7 @@ class Sheets(SheetsView):
 
 def _from_stored(user: User, project: Project, given: Mapping[str, Any]) -> Sheet:
     file = get_file(principal_of_member(user, project), given["file_id"])
-    declared = declared_together(file.declared, given["declare"])
+    declared = declared_together(file.declared, passed_on_by_rows(file), given["declare"])
     with reading(file) as reader:
         source = of_stored(given.get("name") or name_of(file), reader)
         return services.create_sheet(user, project, source, declared=declared, sheet=given["sheet"])

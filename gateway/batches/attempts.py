@@ -29,6 +29,7 @@ from gateway.inference.path import Gateway, new_id
 from gateway.protocol.answers import read_head
 from gateway.protocol.errors import GatewayError, NoDeploymentAvailable
 from policies.engine.facts import Endpoint
+from policies.engine.labels import PUBLIC
 
 log = logging.getLogger(__name__)
 
@@ -107,20 +108,39 @@ class Attempt:
         deployment = self._next_deployment(decided)
         if not deployment:
             return await self._ask(inbound, decided)
+        if rest_s := self._rest_s(deployment):
+            return self._back(rest_s)  # it is the last choice while it rests: there is no other
         if not await self._pace.enter(deployment, patience_s=PATIENCE_S):
-            # Let rows for others in; this one has its turn again soon.
-            wait_s = 1.0 + self._chance.random()
-            return Settled(row=self.row, state=RowState.PENDING, wait_s=wait_s)
+            return self._back(1.0)  # let rows for others in; this one has its turn again soon
         try:
-            # Waiting takes seconds, and a key is revoked within one.
-            principal = creator().now(self._gateway.fresh_snapshot()[0])
-            if principal is None:
-                return Settled(row=self.row, state=RowState.PENDING)
-            if principal != inbound.principal:
-                inbound = replace(inbound, principal=principal)
-            return await self._ask(inbound, decided)
+            # Waiting took seconds: somebody before it may have been told to leave it alone. Then
+            # another may be there for this row.
+            if self._rest_s(deployment):
+                return self._back(0.0)
+            return await self._ask_still(inbound, decided, creator)
         finally:
             self._pace.leave(deployment)
+
+    async def _ask_still(
+        self, inbound: Inbound, decided: Decided, creator: Callable[[], Creator]
+    ) -> Settled:
+        # Waiting takes seconds, and a key is revoked within one.
+        principal = creator().now(self._gateway.fresh_snapshot()[0])
+        if principal is None:
+            return Settled(row=self.row, state=RowState.PENDING)
+        if principal != inbound.principal:
+            inbound = replace(inbound, principal=principal)
+        return await self._ask(inbound, decided)
+
+    def _rest_s(self, deployment: str) -> float:
+        router, now_s = self._gateway.router, self._gateway.monotonic()
+        return router.rest_s(deployment, now_s=now_s)
+
+    def _back(self, wait_s: float) -> Settled:
+        """The row as it was, for later: after `wait_s` and up to a second more, so that not all
+        come at once."""
+        wait_s += self._chance.random()
+        return Settled(row=self.row, state=RowState.PENDING, wait_s=wait_s)
 
     def _next_deployment(self, decided: Decided) -> str:
         gateway = self._gateway
@@ -143,6 +163,7 @@ class Attempt:
             )
         except NotJSON:
             error = NoDeploymentAvailable("The model server's answer is no JSON.")
+            error.passes_on = reply.passes_on
             served = (headers.get("x-sluice-deployment", ""), headers.get("x-sluice-zone", ""))
             error.headers.update(headers)
             error.headers["x-sluice-attempts"] = " ".join((*served, "no_json"))
@@ -153,6 +174,7 @@ class Attempt:
             state=RowState.COMPLETED,
             result=line,
             label=label_in(headers),
+            passes_on=reply.passes_on,
             prompt_tokens=usage.prompt_tokens or 0,
             completion_tokens=usage.completion_tokens or 0,
         )
@@ -167,6 +189,8 @@ class Attempt:
             return Settled(
                 row=row,
                 state=RowState.PENDING,
+                # Should the batch end before another try: what became of this one.
+                result=refused_line(self._batch_id, row, self.custom_id, error),
                 wait_s=again.wait_s,
                 tried=True,
                 counts=again.counts,
@@ -178,4 +202,5 @@ class Attempt:
             result=refused_line(self._batch_id, row, self.custom_id, error),
             code=error.recorded,
             label=label_in(error.headers),
+            passes_on=error.passes_on or PUBLIC,
         )

@@ -44,6 +44,7 @@ MOST_ROWS = 128
 SPARE_ROWS = 16  # leased before their turn, so that a slot that comes free is filled at once
 KEEP_EVERY_S = 2.0
 LOOK_AGAIN_S = 1.0  # also after a lease whose rows mostly found their deployment's queue full
+SOON_S = 10.0  # whoever comes back later does not stand in the way of the rows behind
 DATABASE_PAUSE_S = 1.0
 OTHER_POLICY_S = 2.0
 _OTHER_POLICY = "The policy was changed after this batch was asked for."
@@ -279,7 +280,8 @@ class Drive:
         else:
             settled = task.result()
             self._settled.append(settled)
-            self._put_back += settled.state is RowState.PENDING and not settled.tried
+            back = settled.state is RowState.PENDING and not settled.tried
+            self._put_back += back and settled.wait_s < SOON_S
         self._wake.set()
 
     def _give_up_waiting(self) -> None:

@@ -13,13 +13,15 @@ from django.utils import timezone
 
 from gateway.audit.event_types import EventType
 from gateway.batches.endings import record
+from gateway.batches.jsonl import KIND
 from gateway.batches.models import ACTIVE, Batch, BatchRow, RowState, Status
-from gateway.batches.services import get_batch, require_room, window_of
+from gateway.batches.services import get_batch, require_room, require_scope, window_of
 from gateway.batches.waking import wake_soon
 from gateway.files.models import StoredFile
 from gateway.files.services import hold
 from gateway.inference.contracts import Principal
 from gateway.protocol.errors import InvalidRequest
+from policies.engine.facts import Endpoint
 
 MAX_MODEL_CHARS = 200
 _NOT_YET = (
@@ -50,9 +52,14 @@ def retry_failed(
     new completion window. `model`: the alias to ask these rows of instead of their own.
 
     Each row is labelled and decided anew, as the principal that asks. Raises NotFound,
-    InvalidRequest; then nothing was changed.
+    ScopeDenied, InvalidRequest; then nothing was changed.
     """
     batch = get_batch(principal, batch_id)
+    require_scope(principal, Endpoint(batch.endpoint))
+    if batch.kind != KIND:
+        raise InvalidRequest(
+            "These are the rows of a table: retry them there.", code="batch_of_a_table"
+        )
     if len(model) > MAX_MODEL_CHARS:
         raise InvalidRequest("No model has so long a name.", param="model")
     with transaction.atomic():

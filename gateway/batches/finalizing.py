@@ -21,7 +21,7 @@ from gateway.batches.rows import sealed_context
 from gateway.files.encrypted import EncryptedReader, unseal
 from gateway.files.keys import project_key
 from gateway.files.models import Purpose, StoredFile
-from gateway.files.services import abandon, reading, replace, set_label
+from gateway.files.services import abandon, declared_together, reading, replace, set_label
 from gateway.files.uploads import Upload, publish
 from policies.engine.labels import Label, Sensitivity
 
@@ -77,6 +77,8 @@ def finalize(batch_id: str, *, process: str) -> None:
 def _write(batch: Batch, *, by: str, written: list[StoredFile]) -> "_Outputs":
     """Store the files, output first. Those of an earlier end stay until `_end`."""
     outputs = _Outputs(batch)
+    if not batch.input_file_id:
+        return outputs  # it ended before its input was written
     try:
         input_file = StoredFile.objects.select_related("project").get(pk=batch.input_file_id)
         with (
@@ -124,7 +126,7 @@ class _Outputs:
                 name=f"{batch.pk}_{'output' if good else 'error'}.jsonl",
                 purpose=Purpose.BATCH_OUTPUT,
                 # Nobody finds in the answers what somebody had to say of the questions.
-                declared=batch.declared,
+                declared=declared_together(batch.declared, batch.passes_on),
                 label=_label(batch),
                 expires_after_s=batch.output_expires_after_s,
             )
@@ -190,22 +192,25 @@ def _lines(batch: Batch, sources: _Sources) -> Iterator[tuple[BatchRow, bytes]]:
         if not rows:
             return
         for row in rows:
-            if row.sealed_result is not None:
-                context = sealed_context(batch.pk, row.index)
-                yield row, unseal(key, bytes(row.sealed_result), context=context)
+            sealed, context = row.sealed_result, sealed_context(batch.pk, row.index)
+            kept = b"" if sealed is None else unseal(key, bytes(sealed), context=context)
+            if row.state == RowState.PENDING:
+                yield row, _unrun(batch, row, sources.input, format, last=kept)
+            elif kept:
+                yield row, kept
             elif row.state == RowState.COMPLETED:
                 yield row, sources.output.of(row.index)
-            elif row.state == RowState.FAILED:
-                yield row, sources.error.of(row.index)
             else:
-                yield row, _unrun(batch, row, sources.input, format)
+                yield row, sources.error.of(row.index)
         done = rows[-1].index + 1
 
 
-def _unrun(batch: Batch, row: BatchRow, reader: EncryptedReader, format: Format) -> bytes:
+def _unrun(
+    batch: Batch, row: BatchRow, reader: EncryptedReader, format: Format, *, last: bytes
+) -> bytes:
     request = format.request(reader.read_at(row.offset, row.length))
     code, message = _UNRUN[Ending(batch.ending)]
-    return unrun_line(batch.pk, row.index, request.custom_id, code=code, message=message)
+    return unrun_line(batch.pk, row, request.custom_id, code=code, message=message, last=last)
 
 
 def _label(batch: Batch) -> Label:

@@ -4,11 +4,13 @@ The runner knows rows as (offset, length) in a stored file and as requests, noth
 new kind of batch is a new `Format`.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Protocol
 
+from gateway.batches.models import Batch
 from gateway.files.encrypted import EncryptedReader
+from gateway.files.models import StoredFile
 from gateway.protocol.json_tree import decode_object, encode
 from policies.engine.facts import Endpoint
 
@@ -79,12 +81,25 @@ class AskedOf:
         return replace(asked, body=encode({**decode_object(asked.body), "model": self.model}))
 
 
+# Stores the input of a batch, for its owner to publish, and calls what it is given now and then.
+# Raises GatewayError for what cannot be written, and what that call raises.
+Writer = Callable[[Batch, Callable[[], None]], StoredFile]
+
 _FORMATS: dict[str, Format] = {}
+_WRITERS: dict[str, Writer] = {}
 
 
-def register(kind: str, format: Format) -> None:
-    """Make a format known under the word that `Batch.kind` stores."""
+def register(kind: str, format: Format, *, writer: Writer | None = None) -> None:
+    """Make a format known under the word that `Batch.kind` stores. `writer`: its batches begin
+    without an input, which a worker has written."""
     _FORMATS[kind] = format
+    if writer is not None:
+        _WRITERS[kind] = writer
+
+
+def writer_of(kind: str) -> Writer | None:
+    """Who writes the input of such batches; None: whoever creates them brings it."""
+    return _WRITERS.get(kind)
 
 
 def format_of(kind: str) -> Format:

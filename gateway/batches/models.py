@@ -38,7 +38,7 @@ class Ending(models.TextChoices):
     CANCELLED = "cancelled", "somebody cancelled it"
 
 
-# Something is still to be done. INVARIANT: exactly these hold their input file.
+# Something is still to be done. INVARIANT: exactly these hold their input file, once they have it.
 ACTIVE = (Status.VALIDATING, Status.IN_PROGRESS, Status.FINALIZING, Status.CANCELLING)
 
 
@@ -63,7 +63,8 @@ class Batch(models.Model):
     `kind` names the format its rows are read and its results written in. `driver` names the
     process that runs its rows until `driver_until`. The label is the join of the rows' labels so
     far; it governs the output files, and the input file once every row was labelled, never how a
-    row is routed.
+    row is routed. `passes_on` is the part of it that the answers inherit (what rows declared, what
+    was opaque in them), in the words of a declaration.
     """
 
     id = models.CharField(max_length=40, primary_key=True, default=new_batch_id)
@@ -77,12 +78,13 @@ class Batch(models.Model):
     endpoint = models.CharField(max_length=40)  # the engine's word: chat.completions
     completion_window = models.CharField(max_length=10)
     sealed_metadata = models.BinaryField(null=True)
-    declared = models.CharField(max_length=1100, blank=True, default="")
+    declared = models.TextField(blank=True, default="")
+    passes_on = models.TextField(blank=True, default="")
     # The alias that rows which are retried are asked of instead of their own; empty: their own.
     retry_model = models.CharField(max_length=200, blank=True, default="")
     status = models.CharField(max_length=12, choices=Status.choices, default=Status.VALIDATING)
     ending = models.CharField(max_length=10, choices=Ending.choices, blank=True, default="")
-    input_file_id = models.CharField(max_length=40)
+    input_file_id = models.CharField(max_length=40)  # empty until a worker wrote it: a table's
     output_file_id = models.CharField(max_length=40, blank=True, default="")
     error_file_id = models.CharField(max_length=40, blank=True, default="")
     output_expires_after_s = models.PositiveIntegerField(null=True)
@@ -137,6 +139,7 @@ class BatchRow(models.Model):
     own, and changes nothing when another began meanwhile. `tries` counts how often it was asked for
     in vain, `failures` those of them that count as one of the few. `lost` says that a try ended
     without a word: the row may have been answered, and paid for, before its answer could be kept.
+    `sealed_result` is its line of a result file; of a row that is pending, that of its last try.
     """
 
     batch = models.ForeignKey(Batch, on_delete=models.CASCADE, related_name="rows")

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 import msgspec
 
+from gateway.batches.models import BatchRow
 from gateway.batches.rows import Leased
 from gateway.inference.exchange import Reply
 from gateway.inference.prices import Receipt
@@ -78,20 +79,35 @@ def refused_line(batch_id: str, row: Leased, custom_id: str, error: GatewayError
             "body": msgspec.Raw(error.body()),
         },
         error=None,
-        receipt=_receipt(row, error.headers, model="", used=None),
+        receipt=_receipt(row, error.headers, model=""),
     )
 
 
-def unrun_line(batch_id: str, index: int, custom_id: str, *, code: str, message: str) -> bytes:
-    """The line of a row that the batch's end came before."""
-    return _encode(
-        {
-            "id": request_name(batch_id, index),
-            "custom_id": custom_id,
-            "response": None,
-            "error": {"code": code, "message": message},
-        }
-    )
+def unrun_line(
+    batch_id: str, row: BatchRow, custom_id: str, *, code: str, message: str, last: bytes
+) -> bytes:
+    """The line of a row that the batch's end came before. One that was tried says so and has a
+    receipt: that of its last try when there is a line of it (`last`)."""
+    line: dict[str, object] = {
+        "id": request_name(batch_id, row.index),
+        "custom_id": custom_id,
+        "response": None,
+        "error": {"code": code, "message": message + _tried(row)},
+    }
+    if row.tries or row.lost:
+        known = msgspec.json.decode(last)["sluice"] if last else _receipt(row, {}, model="")
+        line["sluice"] = {**known, "attempt": row.tries, "earlier_attempt_lost": row.lost}
+    return _encode(line)
+
+
+def _tried(row: BatchRow) -> str:
+    said = ""
+    if row.tries:
+        times = "once" if row.tries == 1 else f"{row.tries} times"
+        said = f" Before that it was tried {times} in vain."
+    if row.lost:
+        said += " It may have been answered, and paid for, without the answer being kept."
+    return said
 
 
 def _line(
@@ -115,7 +131,11 @@ def _line(
 
 
 def _receipt(
-    row: Leased, headers: Mapping[str, str], *, model: str, used: Receipt | None
+    row: Leased | BatchRow,
+    headers: Mapping[str, str],
+    *,
+    model: str,
+    used: Receipt | None = None,
 ) -> dict[str, object]:
     """Where the row went and why. `attempt` counts how often it was asked for.
     `earlier_attempt_lost`: a process ended, or a connection broke, while the row was with a model

@@ -16,10 +16,10 @@ from gateway.protocol.errors import (
     NoDeploymentAvailable,
     RateLimited,
 )
+from gateway.protocol.retry_after import LONGEST_S
 
 MAX_FAILURES = 5
 LONGEST_WAIT_S = 60.0
-LONGEST_RETRY_AFTER_S = 3600
 # Attempts that ended so were not worked on, so trying again costs nobody anything.
 _NOBODY_WORKED = frozenset(
     {
@@ -51,7 +51,7 @@ def after(error: GatewayError, *, tries: int, failures: int, chance: random.Rand
         return None
     asked = error.headers.get("retry-after", "")
     least_s = int(asked) if _SECONDS.fullmatch(asked) else 0
-    wait_s = max(backoff_s(tries, chance), min(least_s, LONGEST_RETRY_AFTER_S))
+    wait_s = max(backoff_s(tries, chance), min(least_s, LONGEST_S))
     if not isinstance(error, NoDeploymentAvailable):
         return Again(wait_s, counts=False)
     codes = [code for _, code in attempts_in(error)]

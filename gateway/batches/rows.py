@@ -15,7 +15,8 @@ from django.utils import timezone
 from gateway.batches.claims import CLAIM_TIME, reclaim, renew
 from gateway.batches.models import Batch, BatchRow, RowState, Status
 from gateway.files.encrypted import seal
-from policies.engine.labels import Label, Sensitivity
+from gateway.files.services import declared_together
+from policies.engine.labels import PUBLIC, Label, Sensitivity
 
 RUNNING = (Status.IN_PROGRESS,)
 STOPPING = (Status.IN_PROGRESS, Status.CANCELLING, Status.FINALIZING)
@@ -39,14 +40,15 @@ class Leased:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settled:
-    """What became of an attempt. `result` is the row's line of the output or error file;
-    PENDING puts the row back until `wait_s` seconds from now."""
+    """What became of an attempt. `result` is the row's line of the output or error file; PENDING
+    puts the row back until `wait_s` seconds from now, with the line of the last try, if any."""
 
     row: Leased
     state: RowState
     result: bytes = field(default=b"", repr=False)
     code: str = ""
     label: Label | None = None
+    passes_on: Label = PUBLIC  # what the row's answer inherits of it
     prompt_tokens: int = 0
     completion_tokens: int = 0
     wait_s: float = 0.0
@@ -112,7 +114,7 @@ def settle(batch_id: str, settled: Sequence[Settled], *, key: bytes) -> int:
         _store(batch_id, [each for each in taken if each.state is not RowState.PENDING], key)
         for each in taken:
             if each.state is RowState.PENDING:
-                _put_back(each, now)
+                _put_back(batch_id, each, now, key)
         done = sum(each.state is RowState.COMPLETED for each in taken)
         failed = [each for each in taken if each.state is RowState.FAILED]
         if done or failed:
@@ -124,7 +126,7 @@ def settle(batch_id: str, settled: Sequence[Settled], *, key: bytes) -> int:
                 completion_tokens=F("completion_tokens")
                 + sum(each.completion_tokens for each in taken),
             )
-            _raise_label(batch_id, [each.label for each in taken if each.label is not None])
+            _raise_label(batch_id, taken)
     return len(taken)
 
 
@@ -174,8 +176,11 @@ def _store(batch_id: str, settled: Sequence[Settled], key: bytes) -> None:
             cursor.executemany(_STORE, values)
 
 
-def _put_back(each: Settled, now: datetime) -> None:
+def _put_back(batch_id: str, each: Settled, now: datetime, key: bytes) -> None:
     row = each.row
+    kept: dict[str, object] = {}
+    if each.result:
+        kept["sealed_result"] = seal(key, each.result, context=sealed_context(batch_id, row.index))
     BatchRow.objects.filter(pk=row.id, attempt=row.attempt, state=RowState.LEASED).update(
         state=RowState.PENDING,
         lease_until=None,
@@ -184,17 +189,23 @@ def _put_back(each: Settled, now: datetime) -> None:
         lost=row.lost or each.lost,
         tries=row.tries + each.tried,
         failures=row.failures + each.counts,
+        **kept,
     )
 
 
-def _raise_label(batch_id: str, labels: list[Label]) -> None:
+def _raise_label(batch_id: str, settled: Sequence[Settled]) -> None:
     # The counters' update holds the row's lock until this transaction ends.
-    word, names = Batch.objects.values_list("sensitivity", "categories").get(pk=batch_id)
-    sensitivity, categories = Sensitivity.from_word(word), frozenset(names)
-    for label in labels:
-        sensitivity = max(sensitivity, label.sensitivity)
-        categories |= label.categories
-    if sensitivity.word != word or categories != frozenset(names):
+    word, names, said = Batch.objects.values_list("sensitivity", "categories", "passes_on").get(
+        pk=batch_id
+    )
+    before = Label(Sensitivity.from_word(word), frozenset(names))
+    label = before
+    for each in settled:
+        label = label.joined(each.passes_on if each.label is None else each.label)
+    together = declared_together(said, *sorted({each.passes_on.words for each in settled}))
+    if label != before or together != said:
         Batch.objects.filter(pk=batch_id).update(
-            sensitivity=sensitivity.word, categories=sorted(categories)
+            sensitivity=label.sensitivity.word,
+            categories=sorted(label.categories),
+            passes_on=together,
         )

@@ -16,16 +16,18 @@ from gateway.accounts.limits import limits_of
 from gateway.accounts.models import Project
 from gateway.audit.event_types import EventType
 from gateway.batches.endings import record
+from gateway.batches.formats import writer_of
 from gateway.batches.jsonl import KIND, URLS
 from gateway.batches.models import ACTIVE, Batch, Ending, Status
 from gateway.batches.waking import wake_soon
 from gateway.files.encrypted import seal, unseal
 from gateway.files.keys import project_key
-from gateway.files.models import MOST_DECLARED, Purpose
+from gateway.files.models import Purpose, StoredFile
 from gateway.files.services import (
     ERASURE,
     behind,
     declared_together,
+    declared_words,
     get_file,
     hold,
     let_go,
@@ -44,7 +46,8 @@ LONGEST_WINDOW = timedelta(days=30)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
-    """What a batch is asked to be, as it came; `create_batch` checks it."""
+    """What a batch is asked to be, as it came; `create_batch` checks it. `input_file_id` is empty
+    where the kind of batch has its input written (`formats.writer_of`)."""
 
     input_file_id: str
     endpoint: str  # "/v1/chat/completions"
@@ -67,25 +70,15 @@ class Page:
 def create_batch(principal: Principal, wanted: Wanted) -> Batch:
     """Make a batch in `validating` and wake a worker. Raises GatewayError; then nothing is made."""
     endpoint = _endpoint(wanted.endpoint)
-    _require_scope(principal, endpoint)
+    require_scope(principal, endpoint)
     window = window_of(wanted.completion_window)
     if wanted.output_expires_after_s is not None:
         require_lifetime(wanted.output_expires_after_s, "output_expires_after.seconds")
     check_metadata(wanted.metadata)
-    file = get_file(principal, wanted.input_file_id)
-    if file.purpose != Purpose.BATCH:
-        raise InvalidRequest(
-            "The input file must have been uploaded with the purpose `batch`.",
-            param="input_file_id",
-        )
+    file = _input_of(principal, wanted)
     now = timezone.now()
-    project = file.project
-    declared = declared_together(file.declared, wanted.declared)
-    if len(declared) > MOST_DECLARED:
-        raise InvalidRequest(
-            f"More is declared, here and for the file, than {MOST_DECLARED} characters hold.",
-            param="metadata.sluice_declare",
-        )
+    project = project_of(principal) if file is None else file.project
+    declared = declared_together("" if file is None else file.declared, wanted.declared)
     batch = Batch(
         project=project,
         kind=wanted.kind,
@@ -95,7 +88,7 @@ def create_batch(principal: Principal, wanted: Wanted) -> Batch:
         endpoint=endpoint.value,
         completion_window=wanted.completion_window,
         declared=declared,
-        input_file_id=file.pk,
+        input_file_id=wanted.input_file_id,
         output_expires_after_s=wanted.output_expires_after_s,
         created_at=now,
         expires_at=now + window,
@@ -106,7 +99,7 @@ def create_batch(principal: Principal, wanted: Wanted) -> Batch:
         )
     with transaction.atomic():
         require_room(project)
-        if not hold(file):
+        if file is not None and not hold(file):
             raise NotFound("The input file was just deleted.", param="input_file_id")
         batch.save(force_insert=True)
         record(
@@ -114,13 +107,26 @@ def create_batch(principal: Principal, wanted: Wanted) -> Batch:
             batch,
             principal.actor,
             endpoint=endpoint.value,
-            input_file=file.pk,
+            input_file=wanted.input_file_id,
             key=principal.key_prefix,
             window=batch.completion_window,
-            declared=declared,
+            declared=declared_words(declared),
         )
         wake_soon(batch.pk)
     return batch
+
+
+def _input_of(principal: Principal, wanted: Wanted) -> StoredFile | None:
+    """None: it is written by a worker."""
+    if not wanted.input_file_id and writer_of(wanted.kind) is not None:
+        return None
+    file = get_file(principal, wanted.input_file_id)
+    if file.purpose != Purpose.BATCH:
+        raise InvalidRequest(
+            "The input file must have been uploaded with the purpose `batch`.",
+            param="input_file_id",
+        )
+    return file
 
 
 def get_batch(principal: Principal, batch_id: str) -> Batch:
@@ -143,6 +149,13 @@ def list_batches(principal: Principal, *, limit: int, after: str = "") -> Page:
         rows = rows.filter(behind(last.created_at, last.pk, newest_first=True))
     found = tuple(rows.order_by("-created_at", "-id")[: limit + 1])
     return Page(found[:limit], len(found) > limit)
+
+
+def passed_on_by_rows(file: StoredFile) -> str:
+    """What rows of batches that read the file passed on, as a declaration: a table made of it has
+    their texts in its cells, and no longer what they declared of themselves. One query."""
+    batches = Batch.objects.filter(project_id=file.project_id, input_file_id=file.pk)
+    return declared_together(*batches.exclude(passes_on="").values_list("passes_on", flat=True))
 
 
 def cancel_batch(principal: Principal, batch_id: str) -> Batch:
@@ -232,7 +245,8 @@ def _endpoint(url: str) -> Endpoint:
     return endpoint
 
 
-def _require_scope(principal: Principal, endpoint: Endpoint) -> None:
+def require_scope(principal: Principal, endpoint: Endpoint) -> None:
+    """Raises ScopeDenied for a key that may not ask what the rows ask."""
     if principal.scopes and endpoint.value not in principal.scopes:
         raise ScopeDenied(f"This API key may not use {endpoint.value}.")
 

@@ -13,7 +13,7 @@ from gateway.batches.models import ACTIVE, Batch, BatchRow, Status
 from gateway.batches.services import expire
 from gateway.batches.validating import validate
 from gateway.batches.waking import ADVANCE, wake_now
-from gateway.batches.worker import worker_loop
+from gateway.batches.worker import WorkerLoop, worker_loop
 from gateway.celery import app
 
 ROWS_KEPT = timedelta(days=30)
@@ -22,8 +22,12 @@ SWEEP = "batches.sweep"
 
 @app.task(name=ADVANCE)
 def advance(batch_id: str) -> None:
-    """Take the batch's next steps, whichever they are. Idempotent."""
+    """Begin the batch's next steps, whichever they are. Idempotent."""
     loop = worker_loop()
+    loop.steps.begin(batch_id, lambda: _advance(loop, batch_id))
+
+
+def _advance(loop: WorkerLoop, batch_id: str) -> None:
     status = _status(batch_id)
     try:
         if status == Status.VALIDATING:

@@ -19,12 +19,14 @@ from gateway.batches.drive import Drive
 from gateway.batches.liveness import Presence
 from gateway.batches.pace import Pace
 from gateway.batches.queues import QueueWatch
+from gateway.batches.steps import Steps
 from gateway.database_threads import DatabaseThreads
 
 log = logging.getLogger(__name__)
 
 START_WITHIN_S = 60.0
-STOP_WITHIN_S = 8.0
+STOP_WITHIN_S = 7.0
+STEPS_WITHIN_S = 1.0  # a longer one is taken up by whoever comes next
 
 
 class DatabaseThread(DatabaseThreads):
@@ -35,10 +37,11 @@ class DatabaseThread(DatabaseThreads):
 
 
 class WorkerLoop:
-    """The loop, its thread, and the batches that run in it."""
+    """The loop, its thread, and the batches that run in it; and `steps` beside it."""
 
     def __init__(self) -> None:
         self.presence = Presence()
+        self.steps = Steps()
         self.pid = os.getpid()
         self._drives: dict[str, asyncio.Task[None]] = {}
         self._started: Future[asyncio.AbstractEventLoop] = Future()
@@ -60,6 +63,7 @@ class WorkerLoop:
         if self._stopping is not None and not loop.is_closed():
             loop.call_soon_threadsafe(self._stopping.set)
         self._thread.join(STOP_WITHIN_S)
+        self.steps.wait(STEPS_WITHIN_S)
         self.presence.end()
 
     @property

@@ -4,15 +4,13 @@ The text of a file is never in the database; its name is, sealed, because names 
 """
 
 import secrets
-from typing import ClassVar, Final
+from typing import ClassVar
 
 from django.db import models
 from django.utils import timezone
 from typing_extensions import override
 
 from gateway.accounts.models import SENSITIVITIES, Project
-
-MOST_DECLARED: Final = 500  # characters
 
 
 class FileState(models.TextChoices):
@@ -56,7 +54,9 @@ class ProjectKey(models.Model):
 
 class StoredFile(models.Model):
     """One file. `sensitivity` is empty until somebody has labelled its text; then it and
-    `categories` govern who may download and attach it, never how a part of it is routed."""
+    `categories` govern who may download and attach it, never how a part of it is routed. `declared`
+    holds for whatever is made of it: what was said of the file and, of answers, what their rows
+    passed on."""
 
     id = models.CharField(max_length=40, primary_key=True, default=new_file_id)
     project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="files")
@@ -68,7 +68,7 @@ class StoredFile(models.Model):
     storage_name = models.CharField(max_length=200)
     # Who still reads it (running batches): as long as there is one, it is not deleted.
     holds = models.PositiveIntegerField(default=0)
-    declared = models.CharField(max_length=MOST_DECLARED, blank=True, default="")
+    declared = models.TextField(blank=True, default="")
     sensitivity = models.CharField(max_length=12, choices=SENSITIVITIES, blank=True, default="")
     categories = models.JSONField(default=list, blank=True)
     created_at = models.DateTimeField(default=timezone.now)

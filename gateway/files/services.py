@@ -210,8 +210,12 @@ def set_label(file_id: str, label: Label) -> None:
 
 def declared_together(*said: str) -> str:
     """What is declared here or there: each word of normalised declarations once."""
-    words = [word.strip() for text in said for word in text.split(",")]
-    return ", ".join(dict.fromkeys(word for word in words if word))
+    return ", ".join(dict.fromkeys(word for text in said for word in declared_words(text)))
+
+
+def declared_words(declared: str) -> list[str]:
+    """A declaration word by word: as events have it, whose details are short."""
+    return [word for piece in declared.split(",") if (word := piece.strip())]
 
 
 def label_of(row: StoredFile) -> Label | None:

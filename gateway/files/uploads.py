@@ -23,6 +23,7 @@ from gateway.files.models import (
     new_file_id,
 )
 from gateway.files.rows import record, remove
+from gateway.files.services import declared_words
 from gateway.protocol.errors import InvalidRequest, RequestTooLarge
 from policies.engine.labels import Label
 
@@ -166,7 +167,7 @@ def publish(row: StoredFile) -> None:
         row.created_by,
         purpose=row.purpose,
         bytes=row.bytes,
-        declared=row.declared,
+        declared=declared_words(row.declared),
     )
 
 

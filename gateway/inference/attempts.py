@@ -4,7 +4,7 @@ INVARIANT: destinations come from the permit. Before each attempt the permit's e
 switch that stops what leaves on_prem are looked at again.
 """
 
-import re
+from datetime import datetime
 
 from gateway.inference.contracts import Refusal
 from gateway.inference.exchange import Decided, Header, Inbound, Reply
@@ -28,6 +28,7 @@ from gateway.protocol.forwarding import body_for, limit_output
 from gateway.protocol.json_tree import encode
 from gateway.protocol.requests import PATHS
 from gateway.protocol.restoring import AnswerRestorer
+from gateway.protocol.retry_after import seconds_of
 from gateway.providers.calls import Answer, Call, Destination, ProviderError
 from policies.engine.facts import Zone
 from policies.engine.permit import Candidate
@@ -36,7 +37,6 @@ MAX_ANSWER_BYTES = 64 * 1024 * 1024  # embeddings of a large batch come to some 
 MAX_ERROR_BYTES = 256 * 1024
 # Of the vendor's, or of ours.
 _AT_ITS_LIMIT = frozenset({"http_429", "limit_reached"})
-_SECONDS = re.compile("[0-9]{1,6}")
 # Statuses with which the upstream speaks about the request itself; another one would say the same.
 _ABOUT_THE_REQUEST = frozenset({400, 413, 415, 422})
 
@@ -44,10 +44,10 @@ _ABOUT_THE_REQUEST = frozenset({400, 413, 415, 422})
 class _NextPlease(Exception):
     """This candidate did not serve; the next permitted one may be tried."""
 
-    def __init__(self, code: str, *, retry_after: str = "") -> None:
+    def __init__(self, code: str, *, retry_after_s: int | None = None) -> None:
         super().__init__(code)
         self.code = code
-        self.retry_after = retry_after
+        self.retry_after_s = retry_after_s
 
 
 class PermitExpired(Exception):
@@ -111,8 +111,7 @@ class Attempts:
         ask.deployment = name
         entered = self._gateway.budget.reserve(ask) or await self._gateway.budget.renew(ask)
         if isinstance(entered, Refusal):
-            wait = entered.retry_after_s
-            raise _NextPlease("limit_reached", retry_after="" if wait is None else str(wait))
+            raise _NextPlease("limit_reached", retry_after_s=entered.retry_after_s)
         self._trace.at_deployment = entered
 
     def _leave(self) -> None:
@@ -139,7 +138,8 @@ class Attempts:
             raise _NextPlease(error.code) from error
         except _NextPlease as failure:
             attempt[2] = failure.code
-            gateway.router.failed(name, now_s=gateway.monotonic())
+            rest_s = failure.retry_after_s or 0
+            gateway.router.failed(name, now_s=gateway.monotonic(), rest_s=rest_s)
             raise
         except UpstreamRefused as error:
             attempt[2] = f"http_{error.status}"
@@ -199,7 +199,7 @@ class Attempts:
         handed_over = False
         try:
             if answer.status != 200:
-                raise await _refusal(answer)
+                raise await _refusal(answer, self._gateway.now())
             trace = self._trace
             trace.deployment, trace.zone = candidate.deployment, candidate.zone.value
             trace.upstream_model = destination.upstream_model
@@ -274,17 +274,18 @@ def attempts_header(attempts: list[list[str]]) -> bytes:
     ).encode()
 
 
-async def _refusal(answer: Answer) -> Exception:
+async def _refusal(answer: Answer, now: datetime) -> Exception:
     """What an answer other than 200 means for the request."""
     status = answer.status
     if status in _ABOUT_THE_REQUEST:
         fault = read_error(await answer.read(MAX_ERROR_BYTES))
         return UpstreamRefused(fault.message, status=status, param=fault.param, code=fault.code)
-    return _NextPlease(f"http_{status}", retry_after=answer.headers.get("retry-after", ""))
+    wait_s = seconds_of(answer.headers.get("retry-after", ""), now=now)
+    return _NextPlease(f"http_{status}", retry_after_s=wait_s)
 
 
 def _all_failed(failures: list[_NextPlease]) -> GatewayError:
-    waits = [int(f.retry_after) for f in failures if _SECONDS.fullmatch(f.retry_after)]
+    waits = [each.retry_after_s for each in failures if each.retry_after_s is not None]
     headers = {"retry-after": str(min(waits))} if waits else None
     if failures and all(failure.code in _AT_ITS_LIMIT for failure in failures):
         return RateLimited(

@@ -4,7 +4,7 @@ INVARIANT: what comes out of here was scanned again, and nothing is left in doub
 be replaced in place, read again or scanned raises, and the engine then drops the candidate.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from gateway.inference.contracts import ProjectView
@@ -13,7 +13,7 @@ from gateway.protocol.arguments import Part, replace_in_json
 from gateway.protocol.requests import RelayRequest, read_tree
 from gateway.protocol.rewrite import Unmaskable, rewrite
 from policies.classification.findings import Finding
-from policies.classification.masking import Masking, Replacement
+from policies.classification.masking import Masking, Placed, Replacement
 from policies.engine.labels import Label
 from policies.engine.permit import Candidate, MaskMode, strictest_mode
 
@@ -22,10 +22,12 @@ Modes = tuple[tuple[str, MaskMode], ...]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outgoing:
-    """What one candidate is sent. `minted`: placeholder -> value; None: nothing was masked."""
+    """What one candidate is sent. `minted`: placeholder -> value; None: nothing was masked.
+    `placed`: what was replaced, for each text by its index; not within a tool call's arguments."""
 
     request: RelayRequest
     minted: Mapping[str, str] | None = field(default=None, repr=False)
+    placed: Mapping[int, Sequence[Placed]] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,11 +83,15 @@ class RequestMasking:
         labelled, before = self._labelled, self._request
         replacements = self._replacements(modes)
         masking = Masking(key)
+        placed: dict[int, Sequence[Placed]] = {}
 
         def replace(index: int, text: str, in_arguments: bool) -> str:
             wanted = replacements[index]
             masked = _in_arguments(masking, text, wanted) if in_arguments else None
-            return masking.apply(text, wanted) if masked is None else masked
+            if masked is None:
+                masked = masking.apply(text, wanted)
+                placed[index] = masking.placed
+            return masked
 
         tree = rewrite(
             before.tree,
@@ -104,7 +110,8 @@ class RequestMasking:
         ):
             raise Unmaskable("the body would mean something else")
         label = self._label(scan(after, self._view), masking)
-        return _Masked(Outgoing(request=after, minted=masking.minted), label)
+        outgoing = Outgoing(request=after, minted=masking.minted, placed=placed)
+        return _Masked(outgoing, label)
 
     def _replacements(self, modes: Modes) -> dict[int, list[Replacement]]:
         """By text. Raises Unmaskable for a finding that no single text holds."""

@@ -39,13 +39,23 @@ class Replacement(NamedTuple):
     mode: str
 
 
+class Placed(NamedTuple):
+    """Where a replacement stands in the text that came out: from `start` to `end`, which are the
+    same where something was taken out. What followed it goes on from there, perhaps without the
+    space that it began with."""
+
+    replaced: Replacement
+    start: int
+    end: int
+
+
 class Masking:
     """The replacements of one request for one project and vendor.
 
     `key`: 32 secret bytes of that project and vendor; the same key gives the same words.
     """
 
-    __slots__ = ("_count", "_key", "_minted", "_own", "_taken", "_words")
+    __slots__ = ("_count", "_key", "_minted", "_own", "_taken", "_words", "placed")
 
     def __init__(self, key: bytes) -> None:
         if len(key) < KEY_BYTES:
@@ -57,6 +67,8 @@ class Masking:
         self._own = Words()
         self._taken: set[str] = set()
         self._count = 0
+        # Of the text that `apply` made last.
+        self.placed: list[Placed] = []
 
     @property
     def minted(self) -> Mapping[str, str]:
@@ -80,6 +92,7 @@ class Masking:
         ValueError for an unknown mode, for a span outside the text, and where a value would
         stay readable all the same.
         """
+        self.placed = []
         if not replacements:
             return text
         self.reserve(text)
@@ -88,6 +101,7 @@ class Masking:
             raise ValueError("A replacement lies outside its text.")
         outside: list[str] = []
         words: list[str] = []
+        replaced: list[Replacement] = []
         values: set[str] = set()
         copied = 0
         for start, end, data_class, mode in spans:
@@ -95,6 +109,7 @@ class Masking:
             if text[end : end + 1] == "@" and mode in {"placeholder", "hash"}:
                 stop = self._past_host(text, end, spans)
             value = text[start:stop]
+            replaced.append(Replacement(start, stop, data_class, mode))
             outside.append(text[copied:start])
             words.append(self._word(value, data_class, mode))
             copied = stop
@@ -102,12 +117,13 @@ class Masking:
                 values.add(text[start:end])
         outside.append(text[copied:])
         self._count += len(spans)
-        result = _joined(outside, words)
+        result, places = _joined(outside, words)
         if _stays(values, result, outside):
             # Two halves of it met where something was taken out.
-            result = _joined(outside, [word or REMOVED for word in words])
+            result, places = _joined(outside, [word or REMOVED for word in words])
             if _stays(values, result, outside):
                 raise ValueError("A value would still be readable after masking.")
+        self.placed = [Placed(each, *at) for each, at in zip(replaced, places, strict=True)]
         return result
 
     def covers(self, text: str, start: int, end: int) -> bool:
@@ -173,27 +189,37 @@ def merged(replacements: Iterable[Replacement]) -> list[Replacement]:
     return result
 
 
-def _joined(outside: Sequence[str], words: Sequence[str]) -> str:
-    """What stood outside the spans with the words between. Of the two spaces around something
-    taken out one goes, too; where it stood between two words they are kept apart."""
+def _joined(outside: Sequence[str], words: Sequence[str]) -> tuple[str, list[tuple[int, int]]]:
+    """What stood outside the spans with the words between, and where each word stands. Of the two
+    spaces around something taken out one goes, too; where it stood between two words they are kept
+    apart."""
     result = outside[0]
     pieces: list[str] = []
-    for word, following in zip(words, outside[1:], strict=True):
+    places: list[tuple[int, int]] = []
+    before = 0  # characters in `pieces`
+    for word, piece in zip(words, outside[1:], strict=True):
+        following = piece
         if word:
             pieces += (result, word)
+            start = before + len(result)
+            before = start + len(word)
+            places.append((start, before))
             result = following
             continue
-        result = result or (pieces.pop() if pieces else "")
+        if not result and pieces:
+            result = pieces.pop()
+            before -= len(result)
         if result.endswith(" ") and (not following or following[0] in _CLOSING):
-            result = result[:-1] + following
+            result = result[:-1]
         elif not result and not pieces and following.startswith(" "):
-            result = following[1:]
+            following = following[1:]
         elif result[-1:].isalnum() and following[:1].isalnum():
-            result = f"{result} {following}"
-        else:
-            result += following
+            result += " "
+        at = before + len(result)
+        places.append((at, at))
+        result += following
     pieces.append(result)
-    return "".join(pieces)
+    return "".join(pieces), places
 
 
 def _stays(values: Iterable[str], result: str, outside: Sequence[str]) -> bool:

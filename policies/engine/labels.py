@@ -43,6 +43,13 @@ class Label:
     sensitivity: Sensitivity = Sensitivity.PUBLIC
     categories: frozenset[str] = frozenset()
 
+    @property
+    def words(self) -> str:
+        """As a declaration writes it: `confidential, health`. Empty when it says nothing."""
+        if self.sensitivity is Sensitivity.PUBLIC and not self.categories:
+            return ""
+        return ", ".join([self.sensitivity.word, *sorted(self.categories)])
+
     def joined(self, other: "Label") -> "Label":
         """Both, without the minimums of any taxonomy: for labels that are kept. Whoever decides
         joins them through the project's taxonomy again."""

@@ -178,6 +178,15 @@ def test_a_table_with_personal_rows_survives_pause_and_kill_and_leaks_none(offic
         # was answered by the mode of that moment.
         assert row["answer"] in {f"'=Say {text(number)}", "Hello there"}
     _no_sensitive_row_left(lab)
+    # Whatever was asked for twice says so, and nothing that cannot have been.
+    noted = {
+        row["text"] for row in rows if row["_error"].startswith("may have been paid for twice")
+    }
+    said = [json.loads(each.body)["messages"][-1]["content"] for each in lab.cloud.received]
+    assert {each for each, times in Counter(said).items() if times > 1} <= {
+        f"Say {each}" for each in noted
+    }
+    assert 0 < len(noted) <= 128
 
 
 def _no_sensitive_row_left(lab: Lab) -> None:

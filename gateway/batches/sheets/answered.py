@@ -14,7 +14,9 @@ from gateway.batches.sheets.tables import lines_of
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
     """What became of a row. `cells`: one per column of the answer; empty for a row that failed.
 
-    `code` is a word of ours, `message` may quote what an upstream said.
+    `code` is a word of ours, `message` may quote what an upstream said. `lost`: an earlier attempt
+    may have been answered, and paid for, once more than `cost_nano` says. `pending`: nothing more
+    is known of the row, which is still to be asked for.
     """
 
     row: int
@@ -29,6 +31,8 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     prompt_tokens: int = 0
     completion_tokens: int = 0
     cost_nano: int | None = None
+    lost: bool = False
+    pending: bool = False
 
     @property
     def failed(self) -> bool:
@@ -56,4 +60,4 @@ def answered_rows(sheet: Sheet) -> dict[int, str]:
     A number and a shared word each: that much fits in memory.
     """
     with answers_of(sheet) as answers:
-        return {answer.row: sys.intern(answer.code) for answer in answers}
+        return {answer.row: sys.intern(answer.code) for answer in answers if not answer.pending}

@@ -17,7 +17,9 @@ class SheetsConfig(AppConfig):
         """Make the kind of batch known that a run is."""
         from gateway.batches.formats import register  # noqa: PLC0415 -- needs loaded settings
         from gateway.batches.jsonl import JSONLines  # noqa: PLC0415
+        from gateway.batches.sheets.inputs import write_input  # noqa: PLC0415
         from gateway.batches.sheets.words import KIND  # noqa: PLC0415
 
         # The same lines as OpenAI's: only who wrote them differs.
-        register(KIND, JSONLines(max_line_bytes=settings.MAX_BODY_BYTES + 4096))
+        lines = JSONLines(max_line_bytes=settings.MAX_BODY_BYTES + 4096)
+        register(KIND, lines, writer=write_input)

@@ -30,7 +30,7 @@ from gateway.batches.sheets.setup import Setup
 from gateway.batches.sheets.tables import lines_of, open_sheet
 from gateway.batches.sheets.words import row_number
 from gateway.files.models import Purpose, StoredFile
-from gateway.files.services import abandon, discard_file, label_of, let_go
+from gateway.files.services import abandon, declared_together, discard_file, label_of, let_go
 from gateway.files.uploads import Upload, publish
 from gateway.inference.prices import nano_of
 from policies.engine.labels import Label, Sensitivity
@@ -53,6 +53,13 @@ class _Counts:
     completion_tokens: int = 0
     cost_nano: int = 0
     unpriced: int = 0
+
+    def add(self, answer: Answer) -> None:
+        """Count a row, if it has ended."""
+        if answer.failed:
+            self.failures[answer.code] += 1
+        elif not answer.pending:
+            self.completed += 1
 
 
 def collect(sheet_id: str, *, process: str) -> bool:
@@ -113,17 +120,14 @@ def _write(claim: Claim, sheet: Sheet, batch: Batch, counts: _Counts) -> StoredF
             found = _of_run(files, batch, setup, counts)
             for answer in _merged(before, found):
                 claim.keep()
-                if answer.failed:
-                    counts.failures[answer.code] += 1
-                else:
-                    counts.completed += 1
+                counts.add(answer)
                 upload.write(encode_answer(answer) + b"\n")
         if not upload.size_bytes:
             return None
         return upload.store(
             name=f"{sheet.pk}_answers.jsonl",
             purpose=Purpose.BATCH_OUTPUT,
-            declared=sheet.declared,
+            declared=_declared(sheet, batch),
             label=label,
         )
     finally:
@@ -131,25 +135,46 @@ def _write(claim: Claim, sheet: Sheet, batch: Batch, counts: _Counts) -> StoredF
 
 
 def _label(sheet: Sheet, batch: Batch) -> Label:
-    """The join of what the run's rows and the answers so far hold: a later run of clean rows
-    takes nothing away."""
+    """The join of what the estimate, the run's rows and the answers so far hold: a later run of
+    clean rows takes nothing away, and a run may find what no estimate asks for."""
     label = Label(Sensitivity.from_word(batch.sensitivity), frozenset(batch.categories))
+    if sheet.sensitivity:
+        estimated = Label(Sensitivity.from_word(sheet.sensitivity), frozenset(sheet.categories))
+        label = label.joined(estimated)
     old = StoredFile.objects.filter(pk=sheet.answers_file_id).first()
     known = label_of(old) if old is not None else None
     return label if known is None else label.joined(known)
 
 
+def _declared(sheet: Sheet, batch: Batch) -> str:
+    """What holds for whatever is made of the answers: of the table, of this run's rows and of the
+    answers so far."""
+    old = StoredFile.objects.filter(pk=sheet.answers_file_id).first()
+    return declared_together(sheet.declared, batch.passes_on, old.declared if old else "")
+
+
 def _merged(before: Iterator[Answer], found: Iterator[Answer]) -> Iterator[Answer]:
-    """Both in row order; what a run found takes the place of what was there."""
+    """Both in row order; what a run found takes the place of what was there, but for what may have
+    been paid for twice."""
     last: Answer | None = None
     # Of two for one row the merge gives the one of `before` first.
     for answer in heapq.merge(before, found, key=lambda each: each.row):
-        if last is not None and last.row != answer.row:
-            yield last
-        if last is None or last.row != answer.row or last.failed:
+        if last is None:
             last = answer
+        elif last.row != answer.row:
+            yield last
+            last = answer
+        else:
+            last = _later(last, answer)
     if last is not None:
         yield last
+
+
+def _later(before: Answer, found: Answer) -> Answer:
+    """Of two for one row what holds now: an answer stays, and so does a reason why there is none
+    until the row has ended again."""
+    stays = found.pending or not (before.failed or before.pending)
+    return msgspec.structs.replace(before if stays else found, lost=before.lost or found.lost)
 
 
 def _of_run(files: ExitStack, batch: Batch, setup: Setup, counts: _Counts) -> Iterator[Answer]:
@@ -167,7 +192,8 @@ def _of_run(files: ExitStack, batch: Batch, setup: Setup, counts: _Counts) -> It
         )
         # The error file has exactly these rows, in this order.
         pairs = zip(lines, codes, strict=True)
-        parts.append(_bad(line, code) for line, code in pairs if code not in UNRUN)
+        bad = (_bad(line, code) for line, code in pairs)
+        parts.append(answer for answer in bad if answer.lost or not answer.pending)
     return heapq.merge(*parts, key=lambda each: each.row)
 
 
@@ -201,23 +227,28 @@ def _good(line: bytes, setup: Setup, counts: _Counts) -> Answer:
         prompt_tokens=prompt_tokens,
         completion_tokens=completion_tokens,
         cost_nano=cost,
+        lost=receipt["earlier_attempt_lost"],
     )
 
 
 def _bad(line: bytes, code: str) -> Answer:
     tree = msgspec.json.decode(line)
     receipt = tree.get("sluice") or {}
+    row, lost = row_number(tree["custom_id"]), receipt.get("earlier_attempt_lost", False)
+    if code in UNRUN:
+        return Answer(row=row, lost=lost, pending=True)
     try:
         message = tree["response"]["body"]["error"]["message"]
     except (KeyError, TypeError):
         message = ""
     return Answer(
-        row=row_number(tree["custom_id"]),
+        row=row,
         code=code or "failed",
         message=str(message or "")[:MAX_MESSAGE_CHARS],
         zone=receipt.get("zone", ""),
         deployment=receipt.get("deployment", ""),
         rules=receipt.get("rules", []),
+        lost=lost,
     )
 
 
@@ -229,6 +260,7 @@ def _settle(
         publish(file)
     failed = counts.failures.total()
     status, reason = _next(sheet, batch, counts, failed)
+    label = _label(sheet, batch)
     ended = status in ENDED
     claim.update(
         status=status,
@@ -241,12 +273,13 @@ def _settle(
         completion_tokens=sheet.completion_tokens + counts.completion_tokens,
         cost_nano=sheet.cost_nano + counts.cost_nano,
         unpriced=sheet.unpriced + counts.unpriced,
+        sensitivity=label.sensitivity.word,
+        categories=sorted(label.categories),
         ended_at=timezone.now() if ended else None,
     )
     let_go(sheet.table_file_id)
     sheet.refresh_from_db()
     if ended:
-        label = _label(sheet, batch)
         record(
             EventType.SHEET_FINISHED,
             sheet,

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing_extensions import override
 
 from gateway.batches.sheets.cells import MAX_CELL_CHARS, Row, unescaped
-from gateway.batches.sheets.encodings import MAX_LINE_BYTES, encoding_of
+from gateway.batches.sheets.encodings import MAX_LINE_BYTES, encoding_of, no_text
 from gateway.batches.sheets.header import columns_of, fitted, too_long
 from gateway.batches.sheets.problems import SheetRefused
 from gateway.batches.sheets.source import Source
@@ -103,6 +103,8 @@ class _Lines:
         if not line:
             raise StopIteration
         self.number += 1
+        if "\0" in line:  # in UTF-16, where it is two bytes like others
+            raise no_text(self._source, line=self.number)
         return line
 
     def after(self, first: str) -> Iterator[str]:

@@ -57,6 +57,17 @@ def encoding_of(source: Source) -> str:
     return _guess(bytes(sample), source, first_other)
 
 
+def no_text(source: Source, *, line: int) -> SheetRefused:
+    """The refusal of a file with a NUL character."""
+    return SheetRefused(
+        "this line holds a NUL character, so this is no text, or UTF-16 without the mark that says "
+        "so. Save it as UTF-8.",
+        code="not_text",
+        file=source.name,
+        line=line,
+    )
+
+
 def _guess(sample: bytes, source: Source, line: int) -> str:
     best = charset_normalizer.from_bytes(sample, cp_isolation=list(_LIKELY)).best()
     if best is None:
@@ -73,12 +84,8 @@ def _lines(source: Source) -> Iterator[bytes]:
     rest = bytearray()
     number = 1
     for piece in source.pieces():
-        if b"\0" in piece:
-            raise SheetRefused(
-                "this is no text: it holds NUL characters. Use CSV, TSV, XLSX or JSONL.",
-                code="not_text",
-                file=source.name,
-            )
+        if (at := piece.find(b"\0")) >= 0:
+            raise no_text(source, line=number + piece.count(b"\n", 0, at))
         rest += piece
         *whole, last = rest.split(b"\n")
         for line in whole:

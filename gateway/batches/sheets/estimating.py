@@ -94,8 +94,8 @@ def _estimate(claim: Claim, report: Report) -> None:
     )
     found["revision"] = judge.revision
     label = tally.label
-    if sheet.completed and sheet.sensitivity:
-        # The rows that are left say nothing of those that were answered.
+    if sheet.answers_file_id and sheet.sensitivity:
+        # The rows that are left say nothing of those that have ended.
         known = Label(Sensitivity.from_word(sheet.sensitivity), frozenset(sheet.categories))
         label = label.joined(known)
     with transaction.atomic():

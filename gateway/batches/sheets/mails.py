@@ -7,6 +7,7 @@ import smtplib
 from django.conf import settings
 from django.core.mail import send_mail
 from django.db import transaction
+from django.urls import reverse
 
 from gateway.accounts.models import User
 from gateway.batches.sheets.models import Sheet
@@ -28,7 +29,7 @@ def _send(sheet: Sheet, address: str) -> None:
         f"The batch {sheet.pk} of the project {sheet.project.slug} is "
         f"{sheet.get_status_display()}.\n\n"
         f"{sheet.completed} of {sheet.to_ask} rows were answered, {sheet.failed} failed.\n\n"
-        f"{settings.PUBLIC_URL}\n"
+        f"{settings.PUBLIC_URL}{reverse('batch', args=[sheet.project.slug, sheet.pk])}\n"
     )
     try:
         send_mail(subject, text, None, [address])

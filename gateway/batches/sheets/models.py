@@ -57,7 +57,7 @@ class Sheet(models.Model):
     sealed_table = models.BinaryField()
     sealed_setup = models.BinaryField(null=True)
     model = models.CharField(max_length=200, blank=True, default="")
-    declared = models.CharField(max_length=500, blank=True, default="")
+    declared = models.TextField(blank=True, default="")
     rows = models.PositiveIntegerField(default=0)
     examples = models.PositiveIntegerField(default=0)  # of the rows, those that are not asked for
     table_file_id = models.CharField(max_length=40)
@@ -68,6 +68,7 @@ class Sheet(models.Model):
     sensitivity = models.CharField(max_length=12, choices=SENSITIVITIES, blank=True, default="")
     categories = models.JSONField(default=list)
     runs = models.PositiveIntegerField(default=0)
+    wish = models.JSONField(default=dict)  # which rows the last run asks for: see `inputs.Wish`
     batch = models.OneToOneField(Batch, on_delete=models.SET_NULL, null=True, related_name="sheet")
     base_completed = models.PositiveIntegerField(default=0)
     base_failed = models.PositiveIntegerField(default=0)

@@ -4,7 +4,7 @@ Nothing is sent, stored or journalled. What comes out holds the rows' own text: 
 may read the table, and for nobody's log.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
 from time import monotonic
@@ -13,6 +13,7 @@ from typing import Any
 from gateway.batches.sheets.cells import Row, text_of
 from gateway.batches.sheets.estimating import judge_of, prompts_of
 from gateway.batches.sheets.judging import Judge, Judged
+from gateway.batches.sheets.marks import marked_texts
 from gateway.batches.sheets.models import Sheet
 from gateway.batches.sheets.prompts import Prompts
 from gateway.batches.sheets.tables import chosen_rows, open_sheet, rows_of
@@ -172,54 +173,12 @@ def _decided(decided: Decided) -> dict[str, Any]:
         },
         "rules": rule_names(permit.rules),
         "findings": findings,
-        "prompt": _prompt(decided, findings),
+        "prompt": [
+            {
+                "role": each.role,
+                "text": each.text,
+                "marks": [mark.as_data() for mark in each.marks],
+            }
+            for each in marked_texts(decided)
+        ],
     }
-
-
-def _prompt(decided: Decided, findings: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The messages as the first candidate would get them; a held row's as they came.
-
-    `marks`: what was found in the text, or what stands there in its place.
-    """
-    candidates = decided.permit.candidates
-    outgoing = decided.outgoing(candidates[0]) if candidates else None
-    tree = outgoing.request.tree if outgoing is not None else decided.request.tree
-    minted = outgoing.minted if outgoing is not None else None
-    parts = []
-    for place, role, text in _texts(tree):
-        if minted is None:
-            marks = [
-                {"class": each["class"], "start": each["start"], "end": each["end"]}
-                for each in findings
-                if each["place"] == place
-            ]
-        else:
-            marks = _placeholders(text, minted, decided)
-        parts.append({"role": role, "text": text, "marks": marks})
-    return parts
-
-
-def _texts(tree: dict[str, Any]) -> Iterator[tuple[str, str, str]]:
-    if "messages" in tree:
-        for index, message in enumerate(tree["messages"]):
-            yield f"/messages/{index}/content", message["role"], message["content"]
-    else:
-        yield "/input", "input", tree["input"]
-
-
-def _placeholders(text: str, minted: Mapping[str, str], decided: Decided) -> list[dict[str, Any]]:
-    """Where placeholders stand in a text, each with the class of what it stands for."""
-    texts = decided.labelled.texts
-    classes = {
-        texts[each.field][each.start : each.end]: each.data_class
-        for each in decided.labelled.findings
-    }
-    marks = []
-    for placeholder, value in minted.items():
-        name = classes.get(value, "masked")
-        at = text.find(placeholder)
-        while at >= 0:
-            end = at + len(placeholder)
-            marks.append({"class": name, "start": at, "end": end})
-            at = text.find(placeholder, end)
-    return sorted(marks, key=lambda mark: mark["start"])

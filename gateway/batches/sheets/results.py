@@ -14,6 +14,11 @@ from gateway.batches.sheets.words import STATUS_COLUMNS
 from gateway.batches.sheets.writing import Format, write
 from gateway.inference.prices import usd
 
+# INVARIANT: where nobody can know whether a row was paid for twice, it says so.
+PAID_TWICE = (
+    "may have been paid for twice: an attempt ended without a word, which may have been answered"
+)
+
 
 def download(actor: str, sheet: Sheet, format: Format) -> Iterator[bytes]:
     """The result as pieces of bytes. Raises SheetState, at once or before the first piece.
@@ -42,7 +47,8 @@ def download(actor: str, sheet: Sheet, format: Format) -> Iterator[bytes]:
 def some_answers(sheet: Sheet, *, count: int, after: int = 0) -> list[Answer]:
     """The first rows behind `after` that have ended. Reads no further. Raises SheetState."""
     with answers_of(sheet) as answers:
-        return list(islice((answer for answer in answers if answer.row > after), count))
+        ended = (each for each in answers if each.row > after and not each.pending)
+        return list(islice(ended, count))
 
 
 def _pieces(
@@ -62,18 +68,25 @@ def _table(
 ) -> Iterator[list[Cell]]:
     answer = next(answers, None)
     for number, row in rows:
-        if answer is not None and answer.row == number:
-            yield [*row, *_answered(answer, width)]
-            answer = next(answers, None)
+        if answer is None or answer.row != number:
+            yield [*row, *_unended("example" if number in examples else "pending", width)]
+            continue
+        if answer.pending:
+            yield [*row, *_unended("pending", width, PAID_TWICE if answer.lost else None)]
         else:
-            word = "example" if number in examples else "pending"
-            blanks: list[Cell] = [None] * width
-            yield [*row, *blanks, word, *[None] * (len(STATUS_COLUMNS) - 1)]
+            yield [*row, *_answered(answer, width)]
+        answer = next(answers, None)
+
+
+def _unended(word: str, width: int, note: str | None = None) -> list[Cell]:
+    return [*[None] * width, word, *[None] * (len(STATUS_COLUMNS) - 2), note]
 
 
 def _answered(answer: Answer, width: int) -> list[Cell]:
     cells = answer.cells if not answer.failed else [None] * width
     error = f"{answer.code}: {answer.message}" if answer.message else answer.code
+    if answer.lost:
+        error = f"{error} ({PAID_TWICE})" if error else PAID_TWICE
     tokens = answer.prompt_tokens + answer.completion_tokens
     cost = answer.cost_nano
     return [

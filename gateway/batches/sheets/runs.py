@@ -5,7 +5,7 @@ others are. INVARIANT: a run begins under the policy that was shown: its revisio
 batch, which stops when another one is published.
 """
 
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from django.core.exceptions import PermissionDenied
@@ -17,33 +17,28 @@ from gateway.accounts.models import User
 from gateway.audit.event_types import EventType
 from gateway.batches.jsonl import URL_OF
 from gateway.batches.services import Wanted, cancel_batch, create_batch
-from gateway.batches.sheets.answered import answered_rows
-from gateway.batches.sheets.estimating import judge_of, prompts_of
+from gateway.batches.sheets.estimating import judge_of
 from gateway.batches.sheets.events import record
+from gateway.batches.sheets.inputs import Wish
 from gateway.batches.sheets.judging import Judge
 from gateway.batches.sheets.models import ENDED, UNDER_WAY, Sheet, SheetStatus
 from gateway.batches.sheets.problems import SheetState
-from gateway.batches.sheets.prompts import Prompts
-from gateway.batches.sheets.tables import open_sheet, rows_of, stored
-from gateway.batches.sheets.words import KIND, POLICY_CHANGED, row_name
-from gateway.files.models import Purpose, StoredFile
-from gateway.files.services import abandon, hold
-from gateway.files.uploads import Upload, publish
+from gateway.batches.sheets.tables import open_sheet, stored
+from gateway.batches.sheets.words import KIND, POLICY_CHANGED
+from gateway.files.services import hold
 from gateway.protocol.errors import InvalidRequest
-from gateway.protocol.json_tree import encode
 from gateway.snapshot.keys import principal_of_member
 
 WINDOW = "7d"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Wish:
-    """A run that somebody wants: which rows, from which states, with which model."""
+class _Run:
+    """A run that somebody wants: which rows, how many they are, and from which states."""
 
+    wish: Wish
+    rows: int
     statuses: Collection[str]
-    takes: Callable[[int], bool]
-    model: str
-    retried: int = 0  # of its rows, those that had failed
 
 
 def run(by: User, sheet: Sheet, *, notify: bool = False) -> Sheet:
@@ -51,13 +46,12 @@ def run(by: User, sheet: Sheet, *, notify: bool = False) -> Sheet:
     any more, InvalidRequest when the project runs as many batches as it may."""
     if sheet.status not in {SheetStatus.READY, SheetStatus.PAUSED}:
         raise SheetState(_not_now(sheet, "run"), code="not_ready")
-    ended = answered_rows(sheet)
-    wish = _Wish(
+    wanted = _Run(
+        wish=Wish(model=sheet.model),
+        rows=sheet.to_ask - sheet.completed - sheet.failed,
         statuses=[SheetStatus.READY, SheetStatus.PAUSED],
-        takes=lambda number: number not in ended,
-        model=sheet.model,
     )
-    return _begin(by, sheet, wish, frozen=sheet.revision, notify=notify or sheet.notify)
+    return _begin(by, sheet, wanted, frozen=sheet.revision, notify=notify or sheet.notify)
 
 
 def retry(by: User, sheet: Sheet, *, codes: Collection[str] = (), model: str = "") -> Sheet:
@@ -67,17 +61,15 @@ def retry(by: User, sheet: Sheet, *, codes: Collection[str] = (), model: str = "
     """
     if sheet.status not in {*ENDED, SheetStatus.PAUSED, SheetStatus.READY}:
         raise SheetState(_not_now(sheet, "retry"), code="not_ready")
-    ended = answered_rows(sheet)
-    wanted = {number for number, code in ended.items() if code and (not codes or code in codes)}
-    if not wanted:
+    chosen = [rows for code, rows in sheet.failures.items() if not codes or code in codes]
+    if not chosen:
         raise SheetState("No row failed for such a reason.", code="nothing_to_run")
-    wish = _Wish(
+    wanted = _Run(
+        wish=Wish(model=model or sheet.model, retry=True, codes=sorted(codes)),
+        rows=sum(chosen),
         statuses=[*ENDED, SheetStatus.PAUSED, SheetStatus.READY],
-        takes=wanted.__contains__,
-        model=model or sheet.model,
-        retried=len(wanted),
     )
-    return _begin(by, sheet, wish, frozen="", notify=sheet.notify)
+    return _begin(by, sheet, wanted, frozen="", notify=sheet.notify)
 
 
 def pause(by: User, sheet: Sheet) -> Sheet:
@@ -108,52 +100,47 @@ def cancel(by: User, sheet: Sheet) -> Sheet:
     return sheet
 
 
-def _begin(by: User, sheet: Sheet, wish: _Wish, *, frozen: str, notify: bool) -> Sheet:
+def _begin(by: User, sheet: Sheet, wanted: _Run, *, frozen: str, notify: bool) -> Sheet:
     if actor_name(by) != sheet.actor:
         raise PermissionDenied("Whoever made this batch runs it: its rows are sent in their name.")
-    opened = open_sheet(sheet)
-    judge, prompts = judge_of(sheet, opened), prompts_of(opened)
+    judge = judge_of(sheet, open_sheet(sheet))
     if frozen and judge.revision != frozen:
-        Sheet.objects.filter(pk=sheet.pk, status__in=wish.statuses).update(reason=POLICY_CHANGED)
+        Sheet.objects.filter(pk=sheet.pk, status__in=wanted.statuses).update(reason=POLICY_CHANGED)
         raise SheetState(
             "The policy was changed after the estimate. Estimate again to see what it means now.",
             code="policy_changed",
         )
-    require_model(judge, wish.model)
-    file, count = _render(sheet, prompts, wish)
-    try:
-        with transaction.atomic():
-            _start(sheet, judge, wish, file, count, notify=notify)
-    except BaseException:
-        abandon(file)
-        raise
+    require_model(judge, wanted.wish.model)
+    if wanted.rows <= 0:
+        raise SheetState("No row is left to run.", code="nothing_to_run")
+    with transaction.atomic():
+        _start(sheet, judge, wanted, notify=notify)
     sheet.refresh_from_db()
     return sheet
 
 
-def _start(
-    sheet: Sheet, judge: Judge, wish: _Wish, file: StoredFile, count: int, *, notify: bool
-) -> None:
-    publish(file)
+def _start(sheet: Sheet, judge: Judge, wanted: _Run, *, notify: bool) -> None:
     batch = create_batch(
         judge.principal,
         Wanted(
-            input_file_id=file.pk,
+            input_file_id="",  # a worker writes it
             endpoint=URL_OF[judge.endpoint],
             completion_window=WINDOW,
             metadata={"sheet": sheet.pk},
             kind=KIND,
             revision=judge.revision,
+            declared=sheet.declared,
         ),
     )
-    changed = Sheet.objects.filter(pk=sheet.pk, status__in=wish.statuses).update(
+    changed = Sheet.objects.filter(pk=sheet.pk, status__in=wanted.statuses).update(
         status=SheetStatus.RUNNING,
         reason="",
         batch=batch,
+        wish=wanted.wish.as_data(),
         runs=sheet.runs + 1,
         revision=judge.revision,
         base_completed=sheet.completed,
-        base_failed=sheet.failed - wish.retried,
+        base_failed=sheet.failed - (wanted.rows if wanted.wish.retry else 0),
         notify=notify,
         started_at=sheet.started_at or timezone.now(),
         ended_at=None,
@@ -169,37 +156,10 @@ def _start(
         sheet.actor,
         batch=batch.pk,
         run=sheet.runs + 1,
-        rows=count,
-        model=wish.model,
+        rows=wanted.rows,
+        model=wanted.wish.model,
         revision=judge.revision,
     )
-
-
-def _render(sheet: Sheet, prompts: Prompts, wish: _Wish) -> tuple[StoredFile, int]:
-    """The run's requests as a file of OpenAI's batch lines."""
-    url = URL_OF[prompts.setup.endpoint]
-    skip = set(prompts.setup.examples.rows) if prompts.setup.examples else set()
-    upload = Upload(project=sheet.project, actor=sheet.actor, unlimited=True)
-    count = 0
-    try:
-        with rows_of(sheet) as rows:
-            for number, row in rows:
-                if number in skip or not wish.takes(number):
-                    continue
-                line = {
-                    "custom_id": row_name(number),
-                    "method": "POST",
-                    "url": url,
-                    "body": prompts.body(row, model=wish.model),
-                }
-                upload.write(encode(line) + b"\n")
-                count += 1
-        if not count:
-            raise SheetState("No row is left to run.", code="nothing_to_run")
-        name = f"{sheet.pk}_run_{sheet.runs + 1}.jsonl"
-        return upload.store(name=name, purpose=Purpose.BATCH, declared=sheet.declared), count
-    finally:
-        upload.discard()
 
 
 def require_model(judge: Judge, model: str) -> None:

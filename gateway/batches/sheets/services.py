@@ -34,7 +34,7 @@ from gateway.batches.sheets.tables import (
 from gateway.batches.sheets.waking import wake_soon
 from gateway.batches.sheets.who import principal_of
 from gateway.files.models import StoredFile
-from gateway.files.services import abandon, behind, discard_file, let_go
+from gateway.files.services import abandon, behind, declared_words, discard_file, let_go
 from gateway.files.uploads import publish
 from gateway.inference.label import read_declaration
 from gateway.protocol.errors import FailClosed, NotFound, RequestTooLarge
@@ -90,7 +90,7 @@ def create_sheet(
                 rows=count,
                 columns=len(columns),
                 bytes=file.bytes,
-                declared=declared,
+                declared=declared_words(declared),
             )
     except BaseException:
         abandon(file)

@@ -11,6 +11,7 @@ from gateway.batches.sheets.cells import Row, decode_row, encode_row
 from gateway.batches.sheets.models import Sheet
 from gateway.batches.sheets.problems import SheetRefused, SheetState
 from gateway.batches.sheets.setup import Setup
+from gateway.files.blobs import StorageUnavailable
 from gateway.files.encrypted import Unreadable, seal, unseal
 from gateway.files.keys import project_key
 from gateway.files.models import FileState, Purpose, StoredFile
@@ -110,6 +111,10 @@ def lines_of(file_id: str) -> Iterator[Iterator[bytes]]:
     try:
         with reading(stored(file_id)) as reader:
             yield _lines(reader.pieces())
+    except StorageUnavailable:
+        raise SheetState(
+            "The store of files does not answer. Try again in a moment.", code="storage_unavailable"
+        ) from None
     except (OSError, Unreadable):
         raise SheetState("The table's rows cannot be read.", code="table_gone") from None
 

@@ -14,8 +14,12 @@ from gateway.celery import app
 
 @app.task(name=ADVANCE)
 def advance(sheet_id: str) -> None:
-    """Take the sheet's next step, whichever it is. Idempotent."""
-    process = worker_loop().presence.name
+    """Begin the sheet's next step, whichever it is. Idempotent."""
+    loop = worker_loop()
+    loop.steps.begin(sheet_id, lambda: _advance(sheet_id, loop.presence.name))
+
+
+def _advance(sheet_id: str, process: str) -> None:
     estimate(sheet_id, process=process)
     collect(sheet_id, process=process)
 

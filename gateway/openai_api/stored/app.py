@@ -27,6 +27,7 @@ _ROUTES: tuple[tuple[re.Pattern[str], dict[str, Action]], ...] = (
     (re.compile("/v1/batches/?"), {"GET": batches.listed, "POST": batches.created}),
     (re.compile(f"/v1/batches/{_ID}"), {"GET": batches.retrieved}),
     (re.compile(f"/v1/batches/{_ID}/cancel"), {"POST": batches.cancelled}),
+    (re.compile(f"/v1/batches/{_ID}/retry"), {"POST": batches.retried}),
 )
 
 

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from gateway.batches import services
+from gateway.batches import failures, services
 from gateway.batches.jsonl import URL_OF
 from gateway.batches.models import Batch
 from gateway.database_threads import in_database_thread
@@ -18,7 +18,8 @@ _TIMES = ("in_progress", "expires", "finalizing", "completed", "failed", "expire
 
 
 def shape(batch: Batch) -> dict[str, Any]:
-    """OpenAI's batch object. `sluice` has the join of its rows' labels so far."""
+    """OpenAI's batch object. `sluice` has the join of its rows' labels so far; of one that has
+    ended, retrieved by itself, why rows failed, too."""
     times = {f"{name}_at": _unix(getattr(batch, f"{name}_at")) for name in _TIMES}
     return {
         "id": batch.pk,
@@ -85,7 +86,12 @@ async def retrieved(asked: Asked, batch_id: str) -> dict[str, Any]:
 
 
 def _retrieve(asked: Asked, batch_id: str) -> dict[str, Any]:
-    return shape(services.get_batch(asked.principal, batch_id))
+    batch = services.get_batch(asked.principal, batch_id)
+    told = shape(batch)
+    if not batch.is_active:  # while it runs, asking for its progress counts no rows
+        reasons = failures.reasons_of(batch) if batch.failed else []
+        told["sluice"]["failures"] = {each.code: each.rows for each in reasons}
+    return told
 
 
 async def cancelled(asked: Asked, batch_id: str) -> dict[str, Any]:
@@ -96,6 +102,21 @@ async def cancelled(asked: Asked, batch_id: str) -> dict[str, Any]:
 
 def _cancel(asked: Asked, batch_id: str) -> dict[str, Any]:
     return shape(services.cancel_batch(asked.principal, batch_id))
+
+
+async def retried(asked: Asked, batch_id: str) -> dict[str, Any]:
+    """`POST /v1/batches/{id}/retry`."""
+    asked.require_scope(SCOPE)
+    tree = decode_object(await asked.json_body() or b"{}")
+    codes = tree.get("codes", [])
+    if not isinstance(codes, list) or not all(isinstance(code, str) for code in codes):
+        raise InvalidRequest("`codes` must be a list of reasons for failures.", param="codes")
+    model = _text(tree, "model") if "model" in tree else ""
+    return await in_database_thread(_retry, asked, batch_id, codes=codes, model=model)
+
+
+def _retry(asked: Asked, batch_id: str, *, codes: list[str], model: str) -> dict[str, Any]:
+    return shape(failures.retry_failed(asked.principal, batch_id, codes=codes, model=model))
 
 
 def _wanted(asked: Asked, tree: dict[str, Any]) -> services.Wanted:

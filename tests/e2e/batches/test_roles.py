@@ -53,6 +53,7 @@ WRITING = (
     ("POST", "/v1/files", 400),
     ("POST", "/v1/batches", 400),
     ("POST", "/v1/batches/{batch}/cancel", 400),
+    ("POST", "/v1/batches/{batch}/retry", 400),
 )
 ALL = [*READING, *((method, path) for method, path, _ in WRITING), ("DELETE", "/v1/files/{file}")]
 

@@ -5,11 +5,13 @@ from typing import Any
 
 import pytest
 from django.test import Client
+from django.utils import timezone
 from pytest_django import Settings
 
 from gateway.accounts.roles import OrganisationRole, Role
 from gateway.accounts.services import add_member, create_api_key
 from gateway.audit.models import AuditEvent
+from gateway.batches.models import Batch
 from gateway.batches.sheets.models import Sheet
 from gateway.files.models import Purpose, StoredFile
 from gateway.files.uploads import Upload
@@ -203,6 +205,24 @@ def test_a_table_that_was_stored_by_its_id(world: World) -> None:
     assert (made.json()["name"], made.json()["declared"]) == ("big.csv", "confidential")
     none = client.post("/api/projects/research/sheets", {"file_id": "file-0"}, content_type=JSON)
     assert none.status_code == 404
+
+
+def test_a_table_of_a_batchs_input_is_judged_by_what_its_rows_declared(world: World) -> None:
+    actor = f"user:{world.member.pk}"
+    upload = Upload(project=world.project, actor=actor)
+    upload.write(TABLE)
+    file = upload.finish(name="rows.csv", purpose=Purpose.BATCH, declared="legal")
+    Batch.objects.create(
+        project=world.project,
+        actor=actor,
+        endpoint="chat.completions",
+        input_file_id=file.pk,
+        passes_on="restricted, health",
+        expires_at=timezone.now(),
+    )
+    client = logged_in(world.member)
+    made = client.post("/api/projects/research/sheets", {"file_id": file.pk}, content_type=JSON)
+    assert made.json()["declared"] == "restricted, health, legal"
 
 
 def test_a_bad_table_is_400_and_leaves_nothing(world: World) -> None:

@@ -233,7 +233,7 @@ def test_a_declaration_for_the_file_holds_for_each_row(office: Office) -> None:
     assert BatchRow.objects.get(batch=batch, index=1).code == "policy_denied"
     # Whoever goes on with the answers goes on with what was said of the questions.
     files = StoredFile.objects.filter(pk__in=[ended.output_file_id, ended.error_file_id])
-    assert [file.declared for file in files] == ["health", "health"]
+    assert [file.declared for file in files] == ["health, restricted"] * 2
 
 
 def test_one_rows_label_says_nothing_about_another_row(office: Office) -> None:

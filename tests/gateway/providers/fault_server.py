@@ -42,6 +42,7 @@ class FaultServer:
 
     mode: str = "ok"
     raw: bytes = b""
+    retry_after: str = "7"  # what mode `rate_limited` asks for
     answering: Callable[[dict[str, Any]], dict[str, Any] | list[bytes]] = dict
     host: str = "127.0.0.1"
     port: int = 0
@@ -208,7 +209,10 @@ class FaultServer:
     async def _rate_limited(
         self, _request: Received, _: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> bool:
-        await _write(writer, _plain(429, _error("slow down", "rate_limit"), ("retry-after", "7")))
+        await _write(
+            writer,
+            _plain(429, _error("slow down", "rate_limit"), ("retry-after", self.retry_after)),
+        )
         return True
 
     async def _failing(

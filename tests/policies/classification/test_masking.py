@@ -27,6 +27,29 @@ def test_a_masked_text_is_restored_exactly() -> None:
     assert Restorer(masking.minted).restore(masked) == text
 
 
+@pytest.mark.parametrize("modes", ["pp", "rr", "rp", "pr", "hr", "rh"])
+@pytest.mark.parametrize(
+    "text", ["ab12cd34ef", "12 34", "a 12 34 b", "12. 34.", "a12 34", "12ab34"]
+)
+def test_it_says_where_each_replacement_stands(text: str, modes: str) -> None:
+    words = {"p": "placeholder", "r": "remove", "h": "hash"}
+    masking = Masking(KEY)
+    masked = masking.apply(
+        text,
+        [
+            Replacement(text.index(value), text.index(value) + 2, "PIN", words[mode])
+            for value, mode in zip(("12", "34"), modes, strict=True)
+        ],
+    )
+    for each, mode in zip(masking.placed, modes, strict=True):
+        there = masked[each.start : each.end]
+        assert (there == "") if mode == "r" else there.startswith({"p": "X", "h": "Z"}[mode])
+    rest = masked
+    for each in reversed(masking.placed):
+        rest = rest[: each.start] + rest[each.end :]
+    assert rest.replace(" ", "") == text.replace("12", "").replace("34", "").replace(" ", "")
+
+
 def word(value: str, *, mode: str = "placeholder", key: bytes = KEY) -> str:
     """What stands for a value that is the whole text."""
     return Masking(key).apply(value, [Replacement(0, len(value), "EMAIL_ADDRESS", mode)])

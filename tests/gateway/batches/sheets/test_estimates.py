@@ -101,11 +101,12 @@ def test_the_preview_shows_one_row_of_each_destination_as_it_would_be_sent(lab: 
         (masked,) = names["cloud_masked"]["prompt"]
         assert EMAIL not in masked["text"]
         (mark,) = masked["marks"]
-        assert mark["class"] == "EMAIL_ADDRESS"
+        assert (mark["class"], mark["fate"]) == ("EMAIL_ADDRESS", "placeholder")
         assert masked["text"] == f"write to {masked['text'][mark['start'] : mark['end']]}"
         (clear,) = names["on_prem"]["prompt"]
         (mark,) = clear["marks"]
         assert clear["text"][mark["start"] : mark["end"]] == IBAN
+        assert mark["fate"] == "open"
         (finding,) = names["on_prem"]["findings"]
         assert (finding["class"], finding["place"]) == ("IBAN", "/messages/0/content")
     assert not lab.cloud.received
@@ -124,6 +125,7 @@ def test_a_held_row_is_previewed_with_its_reason(lab: Lab) -> None:
     (row,) = preview(lab.configured(table(f"pay {IBAN}"), model="claude"))
     assert row["destination"] is None
     assert row["held"]["code"] == "policy_denied"
+    assert [mark["fate"] for mark in row["prompt"][0]["marks"]] == ["held"]
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,8 @@
 """A table's rows are sent where each may go, and come back beside what was asked."""
 
+import base64
 import json
+import random
 from typing import Any
 
 import pytest
@@ -14,6 +16,7 @@ from gateway.batches.sheets.problems import SheetState
 from gateway.files.models import StoredFile
 from gateway.privacy.erasing import erase
 from gateway.protocol.errors import InvalidRequest
+from policies.engine.labels import Taxonomy
 from tests.gateway.batches.sheets.conftest import EMAIL, IBAN, Lab
 from tests.support.world import SETUP
 
@@ -256,6 +259,43 @@ def test_a_later_look_at_clean_rows_takes_no_label_away(lab: Lab) -> None:
     Sheet.objects.filter(pk=sheet.pk).update(status="paused")
     lab.estimate(lab.again(sheet))
     assert labels() == [("confidential", ["payment"])] * 2
+
+
+def test_what_only_the_run_finds_is_said_with_each_download(lab: Lab) -> None:
+    sheet = lab.estimated(table(f"pay {IBAN}"))
+    Sheet.objects.filter(pk=sheet.pk).update(sensitivity="internal", categories=["code"])
+    lab.answer(said)
+    sheet = lab.worked(runs.run(lab.member, lab.again(sheet)))
+    assert (sheet.sensitivity, sheet.categories) == ("confidential", ["code", "payment"])
+    lab.rows(sheet)
+    event = AuditEvent.objects.get(type="sheet.downloaded")
+    assert event.details["categories"] == ["code", "payment"]
+
+
+def test_a_later_look_forgets_nothing_of_rows_that_failed(lab: Lab) -> None:
+    lab.answer(lambda _: "{")
+    schema = {"type": "object", "properties": {"n": {"type": "string"}}, "required": ["n"]}
+    sheet = lab.ran(table(f"pay {IBAN}"), schema=schema)
+    assert (sheet.status, sheet.failed) == ("failed", 1)
+    Sheet.objects.filter(pk=sheet.pk).update(status="paused")
+    assert lab.estimate(lab.again(sheet)).categories == ["payment"]
+
+
+def test_the_answers_pass_on_what_any_row_of_any_run_did(lab: Lab) -> None:
+    lab.answer(lambda body: "{" if said(body) == "hello" else json.dumps({"n": "x"}))
+    schema = {"type": "object", "properties": {"n": {"type": "string"}}, "required": ["n"]}
+    enciphered = base64.b64encode(random.Random(4).randbytes(600)).decode()  # noqa: S311
+    sheet = lab.ran(table("hello", enciphered), schema=schema)
+    assert (sheet.completed, sheet.failed) == (1, 1)
+
+    def declared() -> str:
+        return StoredFile.objects.get(pk=lab.again(sheet).answers_file_id).declared
+
+    assert declared() == Taxonomy().worst.words
+    lab.answer(lambda _: json.dumps({"n": "x"}))
+    again = lab.worked(runs.retry(lab.member, sheet, codes=["answer_invalid"]))
+    assert (again.completed, again.failed) == (2, 0)
+    assert declared() == Taxonomy().worst.words
 
 
 def test_deleting_a_sheet_deletes_its_files(lab: Lab) -> None:
