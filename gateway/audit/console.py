@@ -14,9 +14,10 @@ from django.core.management.base import CommandError
 from gateway.audit.anchors import anchors
 from gateway.audit.event_types import EventType
 from gateway.audit.heads import Heads, Malformed, read_anchor
+from gateway.audit.holds import NotKept, end_hold, place_hold
 from gateway.audit.left import Left, what_left
 from gateway.audit.models import RequestRecord
-from gateway.audit.retention import Kind, NotKept, end_hold, place_hold, set_retention
+from gateway.audit.retention import Kind, set_retention
 from gateway.audit.sealing import LAST_HEAD_FILE, heads_of_database, public_keys, sealed_age
 from gateway.audit.sealing_models import Delivery, HoldSubject, LegalHold, RetentionRule
 from gateway.audit.search import NoSuchPage, Search, search
