@@ -40,6 +40,9 @@ app.conf.beat_schedule = {
     # Whatever a killed worker left is found within seconds; two small queries when nothing is.
     "sweep-batches": {"task": "batches.sweep", "schedule": 5.0, "options": {"expires": 30}},
     "forget-batch-rows": {"task": "batches.forget_rows", "schedule": crontab(hour=4, minute=11)},
+    "forget-usage": {"task": "usage.forget_old", "schedule": crontab(hour=4, minute=31)},
+    "forget-sheets": {"task": "sheets.forget_old", "schedule": crontab(hour=4, minute=41)},
+    "forget-conversations": {"task": "chat.forget_old", "schedule": crontab(hour=4, minute=51)},
     "look-at-budgets": {
         "task": "usage.look_at_budgets",
         "schedule": 10.0,

@@ -20,15 +20,15 @@ from gateway.inference.clock import SteadyClock
 from gateway.inference.contracts import SnapshotUnavailable
 from gateway.inference.path import Gateway
 from gateway.protocol.errors import FailClosed
-from gateway.providers.calls import Provider
+from gateway.providers.calls import Destination, Provider
 from gateway.providers.litellm_cloud import LiteLLMCloud
 from gateway.providers.openai_compatible import OpenAICompatible
 from gateway.providers.translator_process import TranslatorProcess
 from gateway.snapshot.build import Builder
 from gateway.snapshot.source import PolledSnapshot
-from gateway.telemetry.exposition import serve
 from gateway.telemetry.tally import Tally
 from gateway.telemetry.wiring import Telemetry
+from gateway.telemetry.worker_page import serve
 from gateway.usage.gate import LeaseGate
 from gateway.usage.rebuilding import DatabaseLedger
 
@@ -72,7 +72,9 @@ class Runtime:
         await self._leases.start()
         if settings.AUDIT_STRICT:
             self._commits = StrictCommits(self._journal.writer.id)
-        self._telemetry = Telemetry(tally, egress_stopped=self._egress_stopped)
+        self._telemetry = Telemetry(
+            tally, egress_stopped=self._egress_stopped, destination_of=self._destination_of
+        )
         self._contents = ContentKeeper(lost=self._telemetry.lost_content)
         # A short private path: unix socket names are limited to about 100 characters.
         self._sockets = tempfile.TemporaryDirectory(prefix="sluice-")
@@ -94,7 +96,13 @@ class Runtime:
             now=clock.now,
         )
         if self._role == "worker" and settings.WORKER_METRICS_PORT:
-            serve(settings.WORKER_METRICS_PORT, tally, gateway)
+            serve(
+                settings.WORKER_METRICS_HOST,
+                settings.WORKER_METRICS_PORT,
+                key=settings.METRICS_KEY,
+                tally=tally,
+                gateway=gateway,
+            )
         log.info("ready to decide (journal writer %s)", self._journal.writer.id)
 
     def _egress_stopped(self) -> bool:
@@ -103,6 +111,15 @@ class Runtime:
             return self._snapshots is None or self._snapshots.current()[0].egress_stopped
         except SnapshotUnavailable:
             return True
+
+    def _destination_of(self, deployment: str) -> Destination | None:
+        """None as well while nobody knows."""
+        try:
+            if self._snapshots is None:
+                return None
+            return self._snapshots.current()[0].destinations.get(deployment)
+        except SnapshotUnavailable:
+            return None
 
     async def stop(self) -> None:
         """Refuse from now on, then close everything; the journal last, outcomes may still come."""

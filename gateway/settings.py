@@ -316,6 +316,7 @@ WORKER_METRICS_PORT = (
     if os.environ.get("SLUICE_WORKER_METRICS_PORT")
     else None
 )
+WORKER_METRICS_HOST = os.environ.get("SLUICE_WORKER_METRICS_HOST") or "127.0.0.1"
 # Where traces go (OTLP over HTTP); outside of the on-prem networks only with OTLP_FOREIGN.
 OTLP_ENDPOINT = os.environ.get("SLUICE_OTLP_ENDPOINT") or None
 OTLP_FOREIGN = environment.flag("SLUICE_OTLP_FOREIGN")

@@ -8,12 +8,19 @@ import msgspec
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.http.response import HttpResponseBase
+from django.shortcuts import render
 
 from frontend.access import chat_project
 from gateway.accounts.access import NoSuchProject
 from gateway.accounts.models import Project, User
 from gateway.chat.access import NoSuchConversation
-from gateway.protocol.errors import GatewayError, InvalidRequest, NotFound, Unauthenticated
+from gateway.protocol.errors import (
+    GatewayError,
+    InvalidRequest,
+    NotFound,
+    Unauthenticated,
+    UnderLegalHold,
+)
 
 P = ParamSpec("P")
 View = Callable[Concatenate[HttpRequest, P], Coroutine[Any, Any, HttpResponseBase]]
@@ -51,6 +58,11 @@ def refusal(error: GatewayError) -> HttpResponse:
         response[name] = value
     response["Cache-Control"] = "no-store"
     return response
+
+
+def held_page(request: HttpRequest, held: UnderLegalHold) -> HttpResponse:
+    """Why something that a form was to delete is still there."""
+    return render(request, "frontend/held.html", {"reason": held.message}, status=held.status)
 
 
 def told(content: dict[str, Any]) -> JsonResponse:

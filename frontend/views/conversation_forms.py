@@ -16,7 +16,7 @@ from django.urls import reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
-from frontend.views.answers import refusal
+from frontend.views.answers import held_page, refusal
 from frontend.views.conversations import back_to
 from gateway.accounts.models import User
 from gateway.chat import conversations, sharing
@@ -24,7 +24,7 @@ from gateway.chat.engine import tell
 from gateway.chat.export import FORMATS, export
 from gateway.chat.log import Kind
 from gateway.chat.models import Visibility
-from gateway.protocol.errors import GatewayError, InvalidRequest
+from gateway.protocol.errors import GatewayError, InvalidRequest, UnderLegalHold
 
 
 @require_POST
@@ -122,7 +122,10 @@ def open_link(request: HttpRequest, secret: str) -> HttpResponse:
 @login_required
 def delete(request: HttpRequest, cid: str) -> HttpResponse:
     """For real."""
-    conversations.delete_conversation(cast("User", request.user), cid)
+    try:
+        conversations.delete_conversation(cast("User", request.user), cid)
+    except UnderLegalHold as held:
+        return held_page(request, held)
     tell(cid, Kind.GONE)
     return HttpResponseRedirect(reverse("chat"))
 

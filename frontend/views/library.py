@@ -17,11 +17,11 @@ from django.views.decorators.http import require_POST, require_safe
 
 from frontend.access import chat_project
 from frontend.showing import file_shown
-from frontend.views.answers import in_our_shape, person_of, told, writable_project
+from frontend.views.answers import held_page, in_our_shape, person_of, told, writable_project
 from gateway.accounts.models import Project, User
 from gateway.chat import attachments, prompts
 from gateway.chat.prompts import Content
-from gateway.protocol.errors import InvalidRequest, NotFound
+from gateway.protocol.errors import InvalidRequest, NotFound, UnderLegalHold
 
 EXAMPLES = 3
 
@@ -146,6 +146,8 @@ def delete_prompt(request: HttpRequest, slug: str, pid: int) -> HttpResponse:
         prompts.delete_prompt(user, chat_project(user, slug), pid)
     except NotFound:
         raise chat_missing() from None
+    except UnderLegalHold as held:
+        return held_page(request, held)
     return HttpResponseRedirect(reverse("prompts", args=[slug]))
 
 

@@ -1,8 +1,8 @@
 """Each project's masking secret: 32 random bytes, sealed under the key-encryption key.
 
-Placeholders and hashes are keyed with what the snapshot derives from it, so they are the same
-throughout a project and mean nothing outside of it. Whoever reads the database alone can neither
-make one nor test a guess against one.
+Placeholders, hashes and the digests of requests are keyed with what the snapshot derives from it,
+so they are the same throughout a project and mean nothing outside of it. Whoever reads the database
+alone can neither make one nor test a guess against one.
 """
 
 import hmac
@@ -31,6 +31,11 @@ def open_masking_secret(sealed: str) -> bytes:
     if len(secret) != _BYTES:
         raise MaskingSecretUnreadable("not of the right length")
     return secret
+
+
+def digest_key(secret: bytes) -> bytes:
+    """The key for digests of the project's requests: 32 bytes."""
+    return hmac.digest(secret, b"digest:requests", "sha256")
 
 
 def masking_key(secret: bytes, *, deployment: str, vendor: str | None) -> bytes:

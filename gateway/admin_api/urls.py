@@ -5,6 +5,7 @@ from drf_spectacular.views import SpectacularJSONAPIView
 
 from gateway.admin_api import deployments, sheets
 from gateway.admin_api import people_views as people
+from gateway.admin_api.audit_views import AuditEvents, AuditEventsFile
 from gateway.admin_api.money_views import Budgets, Limits, OneBudget, Prices
 from gateway.admin_api.policies.urls import urlpatterns as policies
 from gateway.admin_api.recipes import Recipes
@@ -51,6 +52,8 @@ urlpatterns: list[URLPattern] = [
         people.OneInvitation.as_view(),
         name="api-invitation",
     ),
+    path("audit/events", AuditEvents.as_view(), name="api-audit-events"),
+    path("audit/events.<str:suffix>", AuditEventsFile.as_view(), name="api-audit-events-file"),
     path("usage", Usage.as_view(), name="api-usage"),
     path("usage.csv", UsageFile.as_view(), name="api-usage-file"),
     path("usage/<str:decision>", UsageOfRequest.as_view(), name="api-usage-of-request"),

@@ -12,11 +12,14 @@ from django.contrib.auth import get_user_model
 from django.core.management.base import CommandError
 
 from gateway.audit.anchors import anchors
+from gateway.audit.event_search import EventSearch, search_events
 from gateway.audit.event_types import EventType
+from gateway.audit.export import ExportKind
 from gateway.audit.heads import Heads, Malformed, read_anchor
+from gateway.audit.holds import NotKept, end_hold, place_hold
 from gateway.audit.left import Left, what_left
-from gateway.audit.models import RequestRecord
-from gateway.audit.retention import Kind, NotKept, end_hold, place_hold, set_retention
+from gateway.audit.models import AuditEvent, RequestRecord
+from gateway.audit.retention import Kind, set_retention
 from gateway.audit.sealing import LAST_HEAD_FILE, heads_of_database, public_keys, sealed_age
 from gateway.audit.sealing_models import Delivery, HoldSubject, LegalHold, RetentionRule
 from gateway.audit.search import NoSuchPage, Search, search
@@ -40,10 +43,14 @@ def moment(text: str) -> datetime:
 
 def add_questions(actions: Any) -> None:
     """The sub-commands of this module."""
-    look = actions.add_parser("search", help="requests that meet all conditions, newest first")
+    look = actions.add_parser(
+        "search", help="requests, or changes, that meet all conditions, newest first"
+    )
+    look.add_argument("--kind", choices=list(ExportKind), default=ExportKind.REQUESTS)
     look.add_argument("--project", action="append", default=[])
-    look.add_argument("--person", metavar="EMAIL", help="sent by them, or on their behalf")
+    look.add_argument("--person", metavar="EMAIL", help="sent or changed by them, or for them")
     look.add_argument("--actor", default="", help="the same by id: user:<uuid>")
+    add_event_conditions(look)
     for name in ("zone", "deployment", "category", "decision"):
         look.add_argument(f"--{name}", default="")
     look.add_argument("--class", dest="data_class", default="", help="IBAN, for example")
@@ -64,12 +71,87 @@ def add_questions(actions: Any) -> None:
     held.add_argument("--end", action="store_true")
 
 
-def search_requests(options: dict[str, Any], write: Write) -> None:
+def add_event_conditions(parser: argparse.ArgumentParser) -> None:
+    """What narrows changes."""
+    parser.add_argument("--type", action="append", default=[], help="of changes: key.created")
+    parser.add_argument(
+        "--object", default="", metavar="TYPE[:ID]", help="of changes: what was changed"
+    )
+
+
+def look_through(options: dict[str, Any], write: Write) -> None:
     """Print a page, a line of JSON each, and what asks for the next one."""
-    actor = options["actor"] or (_person(options["person"]) if options["person"] else "")
+    events = options["kind"] == ExportKind.EVENTS
+    search_changes(options, write) if events else search_requests(options, write)
+
+
+def search_changes(options: dict[str, Any], write: Write) -> None:
+    """The same of changes: who changed what, when."""
+    for name in ("zone", "deployment", "category", "decision", "data_class"):
+        if options[name]:
+            raise CommandError(f"changes have no {name}: --kind requests")
+    what, which = object_in(options)
+    wanted = EventSearch(
+        projects=tuple(options["project"]),
+        actor=actor_in(options),
+        types=types_in(options),
+        object_type=what,
+        object_id=which,
+        since=options["since"],
+        until=options["until"],
+    )
+    _asked("events", wanted.projects, wanted.since, wanted.until, wanted.named())
+    try:
+        page = search_events(wanted, after=options["after"], limit=options["limit"])
+    except NoSuchPage as error:
+        raise CommandError(str(error)) from None
+    for row in page.rows:
+        write(msgspec.json.encode(event_summary(row)).decode())
+    if page.next:
+        write(msgspec.json.encode({"next": page.next}).decode())
+
+
+def actor_in(options: dict[str, Any]) -> str:
+    """By whom, as audit rows name them; empty: anybody. Raises CommandError."""
+    return options["actor"] or (_person(options["person"]) if options["person"] else "")
+
+
+def object_in(options: dict[str, Any]) -> tuple[str, str]:
+    """What was changed: its type, and its id or ""."""
+    what, _, which = options["object"].partition(":")
+    return what, which
+
+
+def types_in(options: dict[str, Any]) -> tuple[str, ...]:
+    """The types of events that are asked for. Raises CommandError for one that there is none of."""
+    known = {each.value for each in EventType}
+    for name in options["type"]:
+        if name not in known:
+            raise CommandError(f"there is no type {name!r}; docs/audit.md lists them")
+    return tuple(options["type"])
+
+
+def event_summary(row: AuditEvent) -> dict[str, object]:
+    """What a list shows of a change."""
+    return {
+        "at": row.at.isoformat(),
+        "seq": row.seq,
+        "type": row.type,
+        "actor": row.actor,
+        "project": row.project,
+        "object_type": row.object_type,
+        "object_id": row.object_id,
+        "details": row.details,
+    }
+
+
+def search_requests(options: dict[str, Any], write: Write) -> None:
+    """A page of requests."""
+    if options["type"] or options["object"]:
+        raise CommandError("requests have no --type and no --object: --kind events")
     wanted = Search(
         projects=tuple(options["project"]),
-        actor=actor,
+        actor=actor_in(options),
         zone=options["zone"],
         deployment=options["deployment"],
         category=options["category"],

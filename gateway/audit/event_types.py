@@ -114,6 +114,7 @@ class EventType(StrEnum):
     AUDIT_EXPORTED = "audit.exported"
     AUDIT_SEARCHED = "audit.searched"
     AUDIT_PRUNED = "audit.pruned"
+    DATA_DELETED = "data.deleted"
     RETENTION_CHANGED = "retention.changed"
     HOLD_PLACED = "hold.placed"
     HOLD_ENDED = "hold.ended"

@@ -7,7 +7,7 @@ CSV carries the searchable columns, for spreadsheets.
 
 import csv
 import io
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -56,12 +56,23 @@ class ExportFormat(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Selection:
-    """Which rows: `since` inclusive, `until` exclusive, of one project or (empty) of all."""
+    """Which rows: `since` inclusive, `until` exclusive, of one project or (empty) of all. Of events
+    also: by whom, of which types, about what (each empty: of any)."""
 
     kind: ExportKind = ExportKind.REQUESTS
     since: datetime | None = None
     until: datetime | None = None
     project: str = ""
+    actor: str = ""
+    types: tuple[str, ...] = ()
+    object_type: str = ""
+    object_id: str = ""
+
+    def named(self) -> list[str]:
+        """Which conditions were given beside times and project: their names."""
+        return [
+            name for name in ("actor", "types", "object_type", "object_id") if getattr(self, name)
+        ]
 
 
 def export(selection: Selection, *, format: ExportFormat) -> Iterator[str]:
@@ -71,7 +82,7 @@ def export(selection: Selection, *, format: ExportFormat) -> Iterator[str]:
         if format is ExportFormat.CSV:
             return _csv(requests, _REQUEST_COLUMNS)
         return map(_request_line, in_pages(requests, by="pk", key=attrgetter("pk")))
-    events = _selected(AuditEvent.objects.all(), selection)
+    events = _of_events(_selected(AuditEvent.objects.all(), selection), selection)
     if format is ExportFormat.CSV:
         return _csv(events, _EVENT_COLUMNS)
     return map(_event_line, in_pages(events, by="pk", key=attrgetter("pk")))
@@ -85,6 +96,12 @@ def _selected(rows: QuerySet[Any], selection: Selection) -> QuerySet[Any]:
     if selection.project:
         rows = rows.filter(project=selection.project)
     return rows
+
+
+def _of_events(rows: QuerySet[AuditEvent], selection: Selection) -> QuerySet[AuditEvent]:
+    given = {name: getattr(selection, name) for name in selection.named() if name != "types"}
+    rows = rows.filter(**given)
+    return rows.filter(type__in=selection.types) if selection.types else rows
 
 
 def _request_line(row: RequestRecord) -> str:
@@ -119,7 +136,20 @@ def _event_line(row: AuditEvent) -> str:
     return _encode(tree).decode() + "\n"
 
 
+def event_lines(events: Iterable[AuditEvent], *, format: ExportFormat) -> Iterator[str]:
+    """These events in their order, a line each. Streams."""
+    if format is ExportFormat.JSONL:
+        return map(_event_line, events)
+    values = attrgetter(*_EVENT_COLUMNS)
+    return _csv_lines(_EVENT_COLUMNS, (values(event) for event in events))
+
+
 def _csv(rows: QuerySet[Any], names: tuple[str, ...]) -> Iterator[str]:
+    pages = in_pages(rows.values_list("pk", *names), by="pk", key=itemgetter(0))
+    return _csv_lines(names, (values[1:] for values in pages))
+
+
+def _csv_lines(names: tuple[str, ...], rows: Iterable[tuple[object, ...]]) -> Iterator[str]:
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
 
@@ -130,8 +160,8 @@ def _csv(rows: QuerySet[Any], names: tuple[str, ...]) -> Iterator[str]:
         return buffer.getvalue()
 
     yield line(names)
-    for values in in_pages(rows.values_list("pk", *names), by="pk", key=itemgetter(0)):
-        yield line(values[1:])
+    for values in rows:
+        yield line(values)
 
 
 def _cell(value: object) -> str:

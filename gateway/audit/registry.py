@@ -284,12 +284,13 @@ EVENTS: dict[EventType, EventSpec] = {
     EventType.SHEET_DOWNLOADED: _spec(
         "A table was handed out with its answers.", "format", "rows", "sensitivity", "categories"
     ),
-    EventType.SHEET_DELETED: _spec("A table was deleted with its answers.", "rows"),
+    EventType.SHEET_DELETED: _spec("A table was deleted with its answers.", "rows", "reason"),
     EventType.USAGE_EXPORTED: _spec(
         "Who used and spent what was handed out as a file.", "by", "first", "last", "rows"
     ),
     EventType.AUDIT_EXPORTED: _spec(
-        "Audit records were exported.", "format", "kind", "since", "until", "project"
+        "Audit records were exported.",
+        *("format", "kind", "since", "until", "project", "conditions"),
     ),
     EventType.AUDIT_SEARCHED: _spec(
         "Somebody looked through audit records, or asked what left the house.",
@@ -299,6 +300,10 @@ EVENTS: dict[EventType, EventSpec] = {
         "The oldest records of a chain were removed, as a retention rule says.",
         *("kind", "days", "first_seq", "last_seq", "last_hash", "records", "kept", "kept_records"),
         "head",
+    ),
+    EventType.DATA_DELETED: _spec(
+        "What was older than its rule allows was deleted; the object is the kind of data.",
+        *("count", "days"),
     ),
     EventType.RETENTION_CHANGED: _spec(
         "How long a kind of data is kept changed.", "before_days", "days"

@@ -8,7 +8,7 @@ control chain (`audit.pruned`) that holds the last hash of what went and a diges
 INVARIANT: rows, the chain's new beginning and the event change in one transaction.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -21,8 +21,9 @@ from django.utils import timezone
 from gateway.audit.chain import CONTROL_WRITER
 from gateway.audit.continuity import PRUNED, kept_digest
 from gateway.audit.event_types import EventType
+from gateway.audit.holds import NotKept, lasting
 from gateway.audit.models import AuditEvent, RequestRecord, Writer
-from gateway.audit.sealing_models import HoldSubject, LegalHold, RetentionRule, SealedChain
+from gateway.audit.sealing_models import RetentionRule, SealedChain
 from gateway.audit.services import record_event
 
 ROWS_PER_CUT: Final = 5_000  # deleted in one transaction: others wait for it
@@ -30,14 +31,18 @@ _ACTOR: Final = "system:retention"
 
 
 class Kind(StrEnum):
-    """The kinds of data whose age this module judges."""
+    """The kinds of data that have a rule. Chains are cut here; of the others, whoever owns the
+    tables asks `too_old` and deletes, with an event."""
 
     REQUESTS = "requests"
     EVENTS = "events"
+    USAGE = "usage"
+    CONVERSATIONS = "conversations"
+    BATCH_ROWS = "batch_rows"
+    SHEETS = "sheets"
 
 
-class NotKept(ValueError):
-    """A rule or a hold that cannot be; the text says what to do."""
+CHAINED: Final = (Kind.REQUESTS, Kind.EVENTS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +55,7 @@ class Pruned:
     kept: int
 
 
-# --- rules and holds -----------------------------------------------------------------------------
+# --- rules ----------------------------------------------------------------------------------------
 
 
 def set_retention(*, actor: str, kind: str, days: int | None) -> bool:
@@ -60,8 +65,8 @@ def set_retention(*, actor: str, kind: str, days: int | None) -> bool:
     """
     if days is not None and kind not in set(Kind):
         raise NotKept(
-            f"there is no rule for {kind!r}, only for {', '.join(Kind)}; kept content, files and"
-            " batches have days of their own, in the project's settings"
+            f"there is no rule for {kind!r}, only for {', '.join(Kind)}; kept content and files"
+            " have days of their own, in the project's settings"
         )
     if days is not None and days < 1:
         raise NotKept("data is kept for at least a day")
@@ -89,48 +94,24 @@ def kept_days(kind: str) -> int | None:
     return RetentionRule.objects.filter(pk=kind).values_list("days", flat=True).first()
 
 
-def place_hold(*, actor: str, kind: HoldSubject, subject: str, reason: str) -> LegalHold:
-    """Keep everything of a project (its slug) or a person (`user:<uuid>`) until the hold ends.
+def too_old(kind: Kind, now: datetime) -> datetime | None:
+    """What is of this time or before it has to go; None: nothing has. One query."""
+    days = kept_days(kind)
+    return None if days is None else now - timedelta(days=days)
 
-    Raises NotKept when there is one, or no reason.
-    """
-    if not reason.strip():
-        raise NotKept("say why: a hold without a reason cannot be ended by somebody else")
-    with transaction.atomic():
-        if LegalHold.objects.filter(kind=kind, subject=subject, ended_at=None).exists():
-            raise NotKept("there is a hold on it already")
-        hold = LegalHold.objects.create(
-            kind=kind, subject=subject, reason=reason, since=timezone.now()
+
+def record_removal(kind: str, counts: Mapping[str, int], *, days: int) -> None:
+    """Write an event per project (its slug) that says how much of a kind was deleted because of its
+    age. In the transaction of the deletion."""
+    for project, count in sorted(counts.items()):
+        record_event(
+            actor=_ACTOR,
+            type=EventType.DATA_DELETED,
+            object_type="retention",
+            object_id=kind,
+            project=project,
+            details={"count": count, "days": days},
         )
-        _record_hold(actor, EventType.HOLD_PLACED, hold, reason)
-    return hold
-
-
-def end_hold(*, actor: str, kind: HoldSubject, subject: str, reason: str) -> None:
-    """Let it be pruned again. Raises NotKept when there is no hold."""
-    with transaction.atomic():
-        hold = LegalHold.objects.filter(kind=kind, subject=subject, ended_at=None).first()
-        if hold is None:
-            raise NotKept("there is no hold on it")
-        LegalHold.objects.filter(pk=hold.pk).update(ended_at=timezone.now())
-        _record_hold(actor, EventType.HOLD_ENDED, hold, reason)
-
-
-def _record_hold(actor: str, type_: EventType, hold: LegalHold, reason: str) -> None:
-    record_event(
-        actor=actor,
-        type=type_,
-        object_type=hold.kind,
-        object_id=hold.subject,
-        project=hold.subject if hold.kind == HoldSubject.PROJECT else "",
-        details={"reason": reason[:480]},
-    )
-
-
-def held(kind: HoldSubject) -> frozenset[str]:
-    """Subjects of the holds that last. For other parts that prune. One query."""
-    lasting = LegalHold.objects.filter(kind=kind, ended_at=None)
-    return frozenset(lasting.values_list("subject", flat=True))
 
 
 # --- pruning -------------------------------------------------------------------------------------
@@ -143,7 +124,7 @@ def prune(*, now: datetime | None = None) -> list[Pruned]:
     """
     now = now or timezone.now()
     cuts: list[Pruned] = []
-    for kind in Kind:
+    for kind in CHAINED:
         days = kept_days(kind)
         if days is not None:
             writers: Iterable[str] = [CONTROL_WRITER]
@@ -251,9 +232,9 @@ def _request_hash(writer: str, seq: int) -> str:
 
 
 def _requests_held() -> Q:
-    people = held(HoldSubject.PERSON)
+    holds = lasting()
     return (
-        Q(project__in=held(HoldSubject.PROJECT)) | Q(actor__in=people) | Q(on_behalf_of__in=people)
+        Q(project__in=holds.projects) | Q(actor__in=holds.people) | Q(on_behalf_of__in=holds.people)
     )
 
 
@@ -291,13 +272,13 @@ def _event_hash(writer: str, seq: int) -> str:
 
 def _events_going(writer: str, last: int) -> QuerySet[AuditEvent]:
     del writer
-    people = held(HoldSubject.PERSON)
-    bare = [person.partition(":")[2] for person in people]
+    holds = lasting()
+    bare = [person.partition(":")[2] for person in holds.people]
     return (
         AuditEvent.objects.filter(seq__lte=last)
         .exclude(type=PRUNED)
-        .exclude(project__in=held(HoldSubject.PROJECT))
-        .exclude(Q(actor__in=people) | Q(object_id__in=[*people, *bare]))
+        .exclude(project__in=holds.projects)
+        .exclude(Q(actor__in=holds.people) | Q(object_id__in=[*holds.people, *bare]))
     )
 
 

@@ -66,7 +66,7 @@ def search(wanted: Search, *, after: str = "", limit: int = 50) -> Page:
     if after:
         at, pk = _place(after)
         where.append("(at, id) < (%s, %s)")
-        values += [_time(at), pk]
+        values += [as_stored(at), pk]
     sql = (
         f"SELECT id FROM {_TABLE}{index_hint()} "  # noqa: S608 - names; values are parameters
         f"WHERE {' AND '.join(where) or '1 = 1'} ORDER BY at DESC, id DESC LIMIT {limit + 1:d}"
@@ -109,7 +109,7 @@ def _conditions(wanted: Search) -> tuple[list[str], list[Any]]:
     for sign, moment in ((">=", wanted.since), ("<", wanted.until)):
         if moment is not None:
             where.append(f"at {sign} %s")
-            values.append(_time(moment))
+            values.append(as_stored(moment))
     if wanted.category:
         where.append(_holds("categories"))
         values.append(_member(wanted.category, key=False))
@@ -133,7 +133,8 @@ def _member(name: str, *, key: bool) -> str:
     return f"{quoted}:" if key else quoted
 
 
-def _time(moment: datetime) -> Any:
+def as_stored(moment: datetime) -> Any:
+    """A time as the database compares it. No I/O."""
     return connection.ops.adapt_datetimefield_value(moment.astimezone(UTC))
 
 

@@ -1,7 +1,5 @@
 """What Celery wakes: a batch's next step, and a look at all batches every few seconds."""
 
-from datetime import timedelta
-
 from celery import signals
 from django.utils import timezone
 from kombu.exceptions import OperationalError
@@ -9,14 +7,14 @@ from kombu.exceptions import OperationalError
 from gateway.batches.claims import ClaimLost
 from gateway.batches.finalizing import finalize
 from gateway.batches.liveness import is_gone
-from gateway.batches.models import ACTIVE, Batch, BatchRow, Status
+from gateway.batches.models import ACTIVE, Batch, Status
+from gateway.batches.retention import forget_old_rows
 from gateway.batches.services import expire
 from gateway.batches.validating import validate
 from gateway.batches.waking import ADVANCE, wake_now
 from gateway.batches.worker import WorkerLoop, worker_loop
 from gateway.celery import app
 
-ROWS_KEPT = timedelta(days=30)
 SWEEP = "batches.sweep"
 
 
@@ -57,10 +55,7 @@ def sweep() -> None:
 @app.task(name="batches.forget_rows")
 def forget_rows() -> None:
     """Delete the rows of batches that ended long ago; the batches stay. Idempotent."""
-    ended = Batch.objects.exclude(status__in=ACTIVE).filter(
-        expires_at__lt=timezone.now() - ROWS_KEPT
-    )
-    BatchRow.objects.filter(batch__in=ended).delete()
+    forget_old_rows(timezone.now())
 
 
 def _status(batch_id: str) -> str | None:

@@ -7,6 +7,7 @@ makes the message the worst there is. The bytes of documents are not kept.
 import base64
 import io
 import logging
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -15,9 +16,13 @@ import charset_normalizer
 import docx
 import pypdf
 import python_calamine
-from django.db.models import QuerySet
+from django.db import transaction
+from django.db.models import Q, QuerySet
 
+from gateway.accounts.acting import actor_name
 from gateway.accounts.models import Project, User
+from gateway.audit.holds import lasting, refuse_held
+from gateway.audit.retention import record_removal
 from gateway.chat.models import Attachment, AttachmentKind, new_attachment_id
 from gateway.files.encrypted import seal
 from gateway.files.keys import project_key
@@ -82,16 +87,26 @@ def unsent(user: User, project: Project, ids: list[str]) -> QuerySet[Attachment]
 
 
 def drop(user: User, attachment_id: str) -> None:
-    """Delete a file that is in no message yet. Raises NotFound."""
-    gone, _ = Attachment.objects.filter(pk=attachment_id, owner=user, message=None).delete()
-    if not gone:
+    """Delete a file that is in no message yet. Raises NotFound, UnderLegalHold."""
+    rows = Attachment.objects.filter(pk=attachment_id, owner=user, message=None)
+    row = rows.select_related("project").first()
+    if row is None:
         raise NotFound("There is no such file.", param="id")
+    refuse_held(project=row.project.slug, people=[actor_name(user)])
+    rows.delete()
 
 
 def forget_unsent(now: datetime) -> int:
-    """Delete files that nobody sent within a day. Returns how many."""
-    gone, _ = Attachment.objects.filter(message=None, created_at__lte=now - UNSENT_FOR).delete()
-    return gone
+    """Delete files that nobody sent within a day, but for what legal holds keep; an event per
+    project says how many. Returns how many."""
+    holds = lasting()
+    kept = Q(project__slug__in=holds.projects) | Q(owner__in=holds.user_ids)
+    with transaction.atomic():
+        rows = Attachment.objects.filter(message=None, created_at__lte=now - UNSENT_FOR)
+        found = list(rows.exclude(kept).values_list("pk", "project__slug"))
+        Attachment.objects.filter(pk__in=[pk for pk, _ in found], message=None).delete()
+        record_removal("attachments", Counter(slug for _, slug in found), days=UNSENT_FOR.days)
+    return len(found)
 
 
 def extract(name: str, content: bytes) -> Extracted:

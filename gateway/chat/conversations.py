@@ -10,19 +10,21 @@ from datetime import datetime, timedelta
 
 import msgspec
 from django.db import connection, transaction
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from gateway.accounts.acting import actor_name
 from gateway.accounts.models import Project, User
 from gateway.audit.event_types import EventType
+from gateway.audit.holds import Holds, lasting, refuse_held
+from gateway.audit.retention import Kind, too_old
 from gateway.audit.services import Detail, record_event
 from gateway.chat.access import (
     conversations_of,
     get_conversation,
     get_own_conversation,
 )
-from gateway.chat.models import Conversation, Pin, Visibility, new_conversation_id
+from gateway.chat.models import Conversation, Message, Pin, Visibility, new_conversation_id
 from gateway.chat.sealing import Seal, new_sealed_key
 from gateway.protocol.errors import InvalidRequest
 
@@ -172,16 +174,48 @@ def set_visibility(user: User, conversation_id: str, visibility: Visibility) -> 
 
 
 def delete_conversation(user: User, conversation_id: str) -> None:
-    """Delete it with all that belongs to it. Owners only. Raises NoSuchConversation."""
-    _delete(get_own_conversation(user, conversation_id), actor=actor_name(user), reason="asked")
+    """Delete it with all that belongs to it. Owners only. Raises NoSuchConversation,
+    UnderLegalHold."""
+    conversation = get_own_conversation(user, conversation_id)
+    refuse_held(project=conversation.project.slug, people=people_in(conversation))
+    _delete(conversation, actor=actor_name(user), reason="asked")
+
+
+def people_in(conversation: Conversation) -> list[str]:
+    """Whose it is and who wrote in it, as holds name them. One query."""
+    authors = conversation.messages.exclude(author=None).values_list("author", flat=True)
+    return [f"user:{pk}" for pk in {conversation.owner_id, *authors.distinct()}]
+
+
+def kept_by(holds: Holds) -> Q:
+    """The condition for conversations that legal holds keep."""
+    wrote = Message.objects.filter(author__in=holds.user_ids).values("conversation")
+    return Q(project__slug__in=holds.projects) | Q(owner__in=holds.user_ids) | Q(pk__in=wrote)
 
 
 def expire(now: datetime) -> int:
-    """Delete temporary conversations whose time is over. Idempotent. Returns how many."""
-    rows = Conversation.objects.filter(expires_at__lte=now).select_related("project")
+    """Delete temporary conversations whose time is over, but for what legal holds keep.
+
+    Idempotent. Returns how many.
+    """
+    rows = Conversation.objects.filter(expires_at__lte=now).exclude(kept_by(lasting()))
     gone = 0
-    for conversation in rows.iterator():
+    for conversation in rows.select_related("project").iterator():
         _delete(conversation, actor=RETENTION, reason="expired")
+        gone += 1
+    return gone
+
+
+def forget_old(now: datetime) -> int:
+    """Delete conversations in which nothing was written for as long as the rule for
+    `conversations` says, but for what legal holds keep. Idempotent. Returns how many."""
+    before = too_old(Kind.CONVERSATIONS, now)
+    if before is None:
+        return 0
+    rows = Conversation.objects.filter(updated_at__lte=before).exclude(kept_by(lasting()))
+    gone = 0
+    for conversation in rows.select_related("project").iterator():
+        _delete(conversation, actor=RETENTION, reason="too_old")
         gone += 1
     return gone
 

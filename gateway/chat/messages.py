@@ -12,7 +12,9 @@ from datetime import datetime, timedelta
 from django.db import transaction
 from django.utils import timezone
 
+from gateway.accounts.acting import actor_name
 from gateway.accounts.models import User
+from gateway.audit.holds import refuse_held
 from gateway.chat.access import get_conversation
 from gateway.chat.body import MAX_TEXT_CHARS
 from gateway.chat.conversations import touch
@@ -109,9 +111,10 @@ def get_message(conversation: Conversation, message_id: int) -> Message:
 def take_back(user: User, conversation_id: str, message_id: int) -> str:
     """Delete a message of one's own that was refused or failed; returns its text.
 
-    Raises NoSuchConversation, NotFound, InvalidRequest when it is part of the talk.
+    Raises NoSuchConversation, NotFound, UnderLegalHold, InvalidRequest when it is part of the talk.
     """
     conversation = get_conversation(user, conversation_id, write=True)
+    refuse_held(project=conversation.project.slug, people=[actor_name(user)])
     message = get_message(conversation, message_id)
     if message.author_id != user.pk or message.role != Author.PERSON:
         raise InvalidRequest("Only a message of your own can be taken back.", param="message")

@@ -7,7 +7,9 @@ import msgspec
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
+from gateway.accounts.acting import actor_name
 from gateway.accounts.models import Project, User
+from gateway.audit.holds import refuse_held
 from gateway.chat.models import Prompt
 from gateway.files.encrypted import seal, unseal
 from gateway.files.keys import project_key
@@ -76,7 +78,8 @@ def save_prompt(
 
 
 def delete_prompt(user: User, project: Project, prompt_id: int) -> None:
-    """Delete one's own. Raises NotFound."""
+    """Delete one's own. Raises NotFound, UnderLegalHold."""
+    refuse_held(project=project.slug, people=[actor_name(user)])
     _own(user, project, prompt_id).delete()
 
 

@@ -4,7 +4,7 @@ from django.utils import timezone
 
 from gateway.celery import app
 from gateway.chat.attachments import forget_unsent
-from gateway.chat.conversations import expire
+from gateway.chat.conversations import expire, forget_old
 from gateway.chat.search import forget_deleted
 
 
@@ -14,3 +14,10 @@ def sweep_conversations() -> None:
     expire(timezone.now())
     forget_deleted()
     forget_unsent(timezone.now())
+
+
+@app.task(name="chat.forget_old")
+def forget_old_conversations() -> None:
+    """Delete conversations that the rule lets go. Idempotent."""
+    forget_old(timezone.now())
+    forget_deleted()

@@ -13,8 +13,7 @@ from gateway.accounts.changes import changing, record_change
 from gateway.accounts.models import Project
 from gateway.accounts.roles import Role
 from gateway.audit.event_types import EventType
-from gateway.audit.retention import held
-from gateway.audit.sealing_models import HoldSubject
+from gateway.audit.holds import lasting
 from gateway.audit.services import record_event
 from gateway.content.keys import Exchange, Sealer, destroy_keys
 from gateway.content.models import ContentRule, KeptContent, KeyScope
@@ -73,7 +72,7 @@ def read_content(*, by: Acting, decision_id: str) -> Exchange:
     Raises NothingKept, PermissionDenied, Erased.
     """
     row = KeptContent.objects.select_related("project").filter(pk=decision_id).first()
-    if row is None or row.expires_at <= timezone.now():
+    if row is None or not _is_there(row):
         raise NothingKept("no content of this request is kept")
     require(by, row.project, Role.AUDITOR)
     with transaction.atomic():
@@ -85,6 +84,13 @@ def read_content(*, by: Acting, decision_id: str) -> Exchange:
             project=row.project.slug,
         )
     return open_content(row, Sealer(make=False))
+
+
+def _is_there(row: KeptContent) -> bool:
+    """Until its day, and as long as a hold keeps it."""
+    if row.expires_at > timezone.now():
+        return True
+    return lasting().reason(project=row.project.slug, people=[row.person]) is not None
 
 
 def open_content(row: KeptContent, sealer: Sealer) -> Exchange:
@@ -116,9 +122,8 @@ def sweep(now: datetime | None = None) -> int:
 
 
 def _past(now: datetime) -> "QuerySet[KeptContent]":
-    held_back = Q(project__slug__in=held(HoldSubject.PROJECT)) | Q(
-        person__in=held(HoldSubject.PERSON)
-    )
+    holds = lasting()
+    held_back = Q(project__slug__in=holds.projects) | Q(person__in=holds.people)
     return KeptContent.objects.filter(expires_at__lte=now).exclude(held_back)
 
 

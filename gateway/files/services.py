@@ -19,6 +19,7 @@ from django.utils import timezone
 
 from gateway.accounts.models import Project
 from gateway.audit.event_types import EventType
+from gateway.audit.holds import Holds, lasting, refuse_held
 from gateway.files import blobs
 from gateway.files.encrypted import EncryptedReader, unseal
 from gateway.files.keys import project_key
@@ -133,8 +134,9 @@ def record_download(principal: Principal, row: StoredFile) -> None:
 
 
 def delete_file(principal: Principal, file_id: str) -> None:
-    """Delete a file of the principal's project. Raises NotFound, FileInUse."""
+    """Delete a file of the principal's project. Raises NotFound, FileInUse, UnderLegalHold."""
     row = get_file(principal, file_id)
+    refuse_held(project=row.project.slug, people=[row.created_by])
     if not _delete(row, actor=principal.actor, reason="asked"):
         raise FileInUse("A batch that is not finished reads this file: cancel it first.")
 
@@ -167,10 +169,14 @@ def abandon(row: StoredFile) -> None:
 
 
 def replace(file_id: str, actor: str) -> None:
-    """Delete a file that another has taken the place of, with the running transaction. Its holds
-    end with it; the bytes go once that is committed."""
+    """Delete a file that another has taken the place of, with the running transaction. Its readers
+    end with it; the bytes go once that is committed. What a legal hold keeps is only seen no
+    more, and goes when the hold has ended."""
     row = StoredFile.objects.select_related("project").filter(pk=file_id).first()
     if row is None:
+        return
+    if _is_under_hold(row):
+        StoredFile.objects.filter(pk=file_id).update(expires_at=timezone.now(), holds=0)
         return
     row.state = FileState.DELETING
     row.save(update_fields=["state"])
@@ -186,7 +192,11 @@ def replace(file_id: str, actor: str) -> None:
 
 
 def discard_file(row: StoredFile, *, actor: str, reason: str) -> bool:
-    """Delete a file for the part of Sluice that made it. False: it is held, or gone already."""
+    """Delete a file for the part of Sluice that made it. False: it is read, or gone already, or a
+    legal hold keeps it; then it is seen no more, and goes when the hold has ended."""
+    if _is_under_hold(row):
+        StoredFile.objects.filter(pk=row.pk, holds=0).update(expires_at=timezone.now())
+        return False
     return _delete(row, actor=actor, reason=reason)
 
 
@@ -228,10 +238,11 @@ def label_of(row: StoredFile) -> Label | None:
 def sweep(now: datetime) -> int:
     """Delete what has expired by `now`, finish interrupted deletions, remove abandoned uploads.
 
-    Idempotent. Returns how many files went.
+    What a legal hold keeps stays. Idempotent. Returns how many files went.
     """
     gone = 0
     expired = StoredFile.objects.filter(expires_at__lte=now, state=FileState.READY, holds=0)
+    expired = expired.exclude(_kept_by(lasting()))
     for row in expired.select_related("project").iterator():
         gone += _delete(row, actor=RETENTION, reason="expired")
     abandoned = Q(state=FileState.WRITING, created_at__lte=now - ABANDONED_AFTER)
@@ -244,6 +255,14 @@ def sweep(now: datetime) -> int:
         if path.stat().st_mtime <= oldest:
             path.unlink(missing_ok=True)
     return gone
+
+
+def _is_under_hold(row: StoredFile) -> bool:
+    return lasting().reason(project=row.project.slug, people=[row.created_by]) is not None
+
+
+def _kept_by(holds: Holds) -> Q:
+    return Q(project__slug__in=holds.projects) | Q(created_by__in=holds.people)
 
 
 def _delete(row: StoredFile, *, actor: str, reason: str) -> bool:

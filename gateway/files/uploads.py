@@ -3,6 +3,7 @@
 INVARIANT: text is encrypted before it touches a disk, and nobody sees a file before it is whole.
 """
 
+from contextlib import suppress
 from datetime import datetime, timedelta
 
 from django.db import connection, transaction
@@ -132,7 +133,8 @@ class Upload:
 
     def discard(self) -> None:
         """Leave nothing behind. Harmless after `finish`."""
-        self._sink.close()
+        with suppress(OSError):  # a disk that is full takes the last bytes neither: they go anyway
+            self._sink.close()
         self._path.unlink(missing_ok=True)
 
     def _require_room(self) -> None:

@@ -7,6 +7,7 @@ must be renewed.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from secrets import token_bytes
 from typing import Protocol
 
 from gateway.audit.records import DecisionRecord, OutcomeRecord, Record
@@ -89,6 +90,8 @@ class ProjectView:
     # By deployment; secret, and the same for two deployments of one vendor. Empty: nothing can
     # be masked.
     masking_keys: Mapping[str, bytes] = field(default_factory=dict, repr=False)
+    # Of digests of its requests. One that is not given is nobody's: no approval ever matches.
+    digest_key: bytes = field(default_factory=lambda: token_bytes(32), repr=False)
     suspensions: Suspensions | None = None  # None: no exception and no approval
     shadow: CompiledPolicy | None = None  # decided beside `policy`, without effect
     asked: tuple[Asked, ...] = ()  # model recognizers (semantic rule 10)

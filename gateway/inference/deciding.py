@@ -3,11 +3,11 @@
 INVARIANT: nothing here writes or sends. Failures of ours refuse; they never fall through.
 """
 
-import hashlib
 from dataclasses import replace
 from datetime import datetime
 
 from gateway.inference.contracts import ProjectView, Snapshot
+from gateway.inference.digests import request_digest
 from gateway.inference.exchange import Decided, Inbound
 from gateway.inference.hearing import Hearing, Memory
 from gateway.inference.label import UNREAD, Labelled, label_request
@@ -57,6 +57,7 @@ def decide_on(  # noqa: PLR0913 -- a decision has that many sides
         inbound,
         request,
         labelled,
+        digest=request_digest(inbound.body, view.digest_key),
         suspensions=view.suspensions,
         decision_id=decision_id,
         now=now,
@@ -124,6 +125,7 @@ def _facts(  # noqa: PLR0913 -- facts have that many sources
     request: RelayRequest,
     labelled: Labelled,
     *,
+    digest: str,
     suspensions: Suspensions | None,
     decision_id: str,
     now: datetime,
@@ -131,7 +133,6 @@ def _facts(  # noqa: PLR0913 -- facts have that many sources
     budget: str,
 ) -> RequestFacts:
     principal = inbound.principal
-    digest = hashlib.sha256(inbound.body).hexdigest()
     return RequestFacts(
         decision_id=decision_id,
         digest=digest,

@@ -7,7 +7,6 @@ INVARIANTS
 - Failures of ours refuse (503 `fail_closed`, with which in `param`); they never fall through.
 """
 
-import hashlib
 import itertools
 import os
 import time
@@ -19,8 +18,10 @@ from gateway.inference.attempts import Attempts, PermitExpired, attempts_header
 from gateway.inference.contracts import (
     Refusal,
     Reservation,
+    SnapshotUnavailable,
 )
 from gateway.inference.deciding import decide_on
+from gateway.inference.digests import request_digest
 from gateway.inference.exchange import Decided, Header, Inbound, Reply
 from gateway.inference.hearing import Hearing
 from gateway.inference.kept import Kept
@@ -242,11 +243,19 @@ class Gateway(Surroundings):
                     inbound,
                     decision_id=trace.decision_id,
                     reason=error.recorded,
-                    digest=hashlib.sha256(inbound.body).hexdigest() if inbound.body else "",
+                    digest=self._digest(inbound),
                     at=self.now().timestamp(),
                     scans=[] if trace.hearing is None else trace.hearing.told(),
                 )
             )
+
+    def _digest(self, inbound: Inbound) -> str:
+        """Empty where the project's key is not known: better none than one that can be guessed."""
+        try:
+            view = self.snapshots.current()[0].projects.get(inbound.principal.project)
+        except SnapshotUnavailable:
+            return ""
+        return "" if view is None else request_digest(inbound.body, view.digest_key)
 
     async def _commit(self, permit: Permit, trace: Trace) -> None:
         """Strict: whatever may leave on_prem is in the database first. Raises FailClosed."""

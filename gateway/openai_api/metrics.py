@@ -1,13 +1,7 @@
-"""`GET /metrics`, and who may read it.
+"""`GET /metrics` of a web process."""
 
-Whoever is on this machine (a loopback address that no proxy handed on), or has the key of
-`SLUICE_METRICS_KEY`. Metrics hold no content, but they name projects and deployments.
-"""
-
-import hmac
 import time
 from collections.abc import Callable
-from ipaddress import ip_address
 from typing import Any, Final
 
 from django.conf import settings
@@ -19,11 +13,10 @@ from gateway.batches.models import ACTIVE, BatchRow, RowState
 from gateway.database_threads import in_database_thread
 from gateway.inference.path import Gateway
 from gateway.telemetry.exposition import CONTENT_TYPE, Stores, render
+from gateway.telemetry.readers import REFUSAL, may_read
 from gateway.telemetry.tally import Tally
 
 _KEPT_S: Final = 5.0
-_HANDED_ON: Final = frozenset({b"x-forwarded-for", b"forwarded", b"x-real-ip", b"via"})
-_LOCAL_NAMES: Final = frozenset({"localhost", "127.0.0.1", "[::1]"})
 
 
 class Metrics:
@@ -38,33 +31,13 @@ class Metrics:
     async def __call__(self, scope: Any, send: Any) -> None:
         """Answer one request."""
         if not may_read(scope, key=settings.METRICS_KEY):
-            text = (
-                b"Metrics are read from this machine, or with SLUICE_METRICS_KEY as a bearer key.\n"
-            )
-            await _send(send, 403, text, "text/plain; charset=utf-8")
+            await _send(send, 403, REFUSAL, "text/plain; charset=utf-8")
             return
         now = time.monotonic()
         if now - self._asked_at >= _KEPT_S:
             self._asked_at = now
             self._stores = await in_database_thread(_ask)
         await _send(send, 200, render(self._tally, self._gateway, self._stores), CONTENT_TYPE)
-
-
-def may_read(scope: Any, *, key: str | None) -> bool:
-    """Whether this request may see metrics. Pure."""
-    headers = dict(scope["headers"])
-    given = headers.get(b"authorization", b"")
-    if key and hmac.compare_digest(given, b"Bearer " + key.encode()):
-        return True
-    if _HANDED_ON & headers.keys() or not scope.get("client"):
-        return False
-    # A page in a browser on this machine may ask under a name of its own that leads here.
-    host = headers.get(b"host", b"").decode("latin-1")
-    name = host.rpartition(":")[0] if not host.endswith("]") and ":" in host else host
-    try:
-        return name in _LOCAL_NAMES and ip_address(scope["client"][0]).is_loopback
-    except ValueError:
-        return False
 
 
 def _ask() -> Stores:

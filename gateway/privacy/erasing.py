@@ -26,19 +26,32 @@ from gateway.accounts.services import (
 )
 from gateway.audit.event_types import EventType
 from gateway.audit.models import AuditEvent
-from gateway.audit.retention import held
-from gateway.audit.sealing_models import HoldSubject
 from gateway.batches.services import erase_batches
 from gateway.batches.sheets.services import erase_sheets
 from gateway.chat.erasing import erase_person as erase_chat
 from gateway.content.services import erase_person as erase_content
 from gateway.files.services import erase_files
+from gateway.privacy.holding import kept_of
 from gateway.privacy.identity import ERASED_DOMAIN, Identity, identity_of, is_erased
 from gateway.privacy.searching import found_in, replace_in_free_text
 
 
 class UnderHold(ValueError):
-    """A legal hold keeps the person's data."""
+    """Legal holds keep some of the person's data, so nothing of it goes. `kept`: by hold, with its
+    reason, how much of which kind."""
+
+    def __init__(self, kept: dict[str, dict[str, int]]) -> None:
+        super().__init__(
+            "nothing was erased: "
+            + "; ".join(_said(*each) for each in kept.items())
+            + ". End the hold first (audit hold --end)"
+        )
+        self.kept = kept
+
+
+def _said(hold: str, kinds: dict[str, int]) -> str:
+    counts = ", ".join(f"{kind} {count}" for kind, count in kinds.items())
+    return f"{hold} ({counts or 'nothing yet'})"
 
 
 @dataclass(slots=True)
@@ -93,14 +106,9 @@ def erase_again(*, by: Acting) -> list[Report]:
 
 
 def _refuse_held(who: Identity) -> None:
-    if held(HoldSubject.PERSON) & set(who.actors):
-        raise UnderHold("a legal hold keeps this person's data: end it first (audit hold --end)")
-    slugs = set(Membership.objects.filter(user=who.user).values_list("project__slug", flat=True))
-    kept = sorted(slugs & held(HoldSubject.PROJECT))
+    kept = kept_of(who)
     if kept:
-        raise UnderHold(
-            f"a legal hold keeps the data of {', '.join(kept)}, to which this person belongs"
-        )
+        raise UnderHold(kept)
 
 
 def _close(by: Acting, who: Identity, gone: dict[str, int]) -> None:

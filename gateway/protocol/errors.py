@@ -9,6 +9,7 @@
     ├── NotFound                  404  no such path, model or method's object
     ├── MethodNotAllowed          405
     ├── FileInUse                 409  something that runs still reads the file
+    ├── UnderLegalHold            409  `legal_hold`: nothing of it is deleted while the hold lasts
     ├── RateLimited               429  `rate_limited`, with Retry-After
     ├── BudgetExceeded            429  `budget_exceeded`, `x-should-retry: false`
     ├── UpstreamRefused           4xx  the upstream's own word on a bad request, reshaped
@@ -140,6 +141,14 @@ class FileInUse(GatewayError):
     code = "file_in_use"
 
 
+class UnderLegalHold(GatewayError):
+    """A legal hold keeps what was to be deleted; the message has the hold's reason."""
+
+    status = 409
+    type = "invalid_request_error"
+    code = "legal_hold"
+
+
 class RateLimited(GatewayError):
     """Too many requests in this minute."""
 
@@ -189,7 +198,8 @@ class NoDeploymentAvailable(GatewayError):
 
 
 class FailClosed(GatewayError):
-    """A control failed, so nothing was sent. `param`: label, snapshot, policy or journal."""
+    """A control failed, so nothing was sent; or what was to be kept could not be, so nothing of it
+    was. `param`: label, snapshot, policy, journal or storage."""
 
     status = 503
     type = "api_error"

@@ -1,16 +1,10 @@
 """The metrics as Prometheus reads them: what was counted, and how this process does now."""
 
-import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from prometheus_client import (
-    CollectorRegistry,
-    ProcessCollector,
-    generate_latest,
-    start_http_server,
-)
+from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
 from prometheus_client.core import (
     CounterMetricFamily,
     GaugeMetricFamily,
@@ -26,8 +20,6 @@ from gateway.inference.path import Gateway
 from gateway.protocol.errors import GatewayError
 from gateway.telemetry import names
 from gateway.telemetry.tally import Tally
-
-log = logging.getLogger(__name__)
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 Gauge = tuple[names.Metric, tuple[str, ...], float]
@@ -55,18 +47,6 @@ def render(tally: Tally, gateway: Callable[[], Gateway], stores: Stores) -> byte
     registry.register(_Everything(tally, gateway, stores))
     ProcessCollector(namespace="sluice", registry=registry)
     return generate_latest(registry)
-
-
-def serve(port: int, tally: Tally, gateway: Callable[[], Gateway]) -> None:
-    """Serve the page on a loopback port, for a process that serves nothing else. A port that is
-    taken (by another child of the same worker) is said in the log."""
-    registry = CollectorRegistry(auto_describe=False)
-    registry.register(_Everything(tally, gateway, Stores()))
-    ProcessCollector(namespace="sluice", registry=registry)
-    try:
-        start_http_server(port, addr="127.0.0.1", registry=registry)
-    except OSError as error:
-        log.error("no metrics on port %d: %s", port, error.strerror)  # noqa: TRY400
 
 
 class _Everything(Collector):

@@ -49,12 +49,15 @@ class Spans:
         *,
         networks: tuple[Network, ...],
         may_leave: Callable[[], bool],
+        provider_of: Callable[[str], str] = lambda _: "",
         lost: Callable[[int], None] = lambda _: None,
     ) -> None:
-        """`may_leave`: whether anything may go outside of `networks` now."""
+        """`may_leave`: whether anything may go outside of `networks` now. `provider_of`: who is
+        behind a deployment, in the conventions' words; empty: not known (any more)."""
         self._to = to
         self._networks = networks
         self._may_leave = may_leave
+        self._provider_of = provider_of
         self._lost = lost
         self._waiting: deque[tuple[DecisionRecord, OutcomeRecord]] = deque()
         self._complaining = ""
@@ -83,7 +86,7 @@ class Spans:
         while self._waiting:
             batch = [self._waiting.popleft() for _ in range(min(len(self._waiting), _BATCH))]
             try:
-                self._send([span_of(*each) for each in batch])
+                self._send([self._span(*each) for each in batch])
             except Undelivered as undelivered:
                 self._lost(len(batch))
                 if str(undelivered) != self._complaining:  # once per reason, not every two seconds
@@ -94,6 +97,10 @@ class Spans:
                 log.error("spans cannot be made: %s", type(error).__name__)  # noqa: TRY400
             else:
                 self._complaining = ""
+
+    def _span(self, decision: DecisionRecord, outcome: OutcomeRecord) -> ReadableSpan:
+        asked = outcome.deployment or (outcome.attempts[-1][0] if outcome.attempts else "")
+        return span_of(decision, outcome, provider=self._provider_of(asked) if asked else "")
 
     def _send(self, spans: Sequence[ReadableSpan]) -> None:
         body = encode_spans(spans).SerializeToString()
@@ -114,7 +121,9 @@ class Spans:
             raise Undelivered(f"it answered with status {status}")
 
 
-def span_of(decision: DecisionRecord, outcome: OutcomeRecord) -> ReadableSpan:
+def span_of(
+    decision: DecisionRecord, outcome: OutcomeRecord, *, provider: str = ""
+) -> ReadableSpan:
     """The span of a request. Its ids follow from the decision's: who has one finds the other."""
     digest = sha256(decision.id.encode()).digest()
     operation = _OPERATIONS.get(decision.endpoint, "chat")
@@ -128,7 +137,7 @@ def span_of(decision: DecisionRecord, outcome: OutcomeRecord) -> ReadableSpan:
             trace_flags=TraceFlags(TraceFlags.SAMPLED),
         ),
         resource=RESOURCE,
-        attributes=attributes_of(decision, outcome),
+        attributes=attributes_of(decision, outcome, provider=provider),
         kind=SpanKind.CLIENT,
         status=Status(StatusCode.ERROR if failed else StatusCode.UNSET),
         start_time=int(outcome.at * _NS) - outcome.duration_ms * 1_000_000,
@@ -136,11 +145,13 @@ def span_of(decision: DecisionRecord, outcome: OutcomeRecord) -> ReadableSpan:
     )
 
 
-def attributes_of(decision: DecisionRecord, outcome: OutcomeRecord) -> dict[str, Any]:
+def attributes_of(
+    decision: DecisionRecord, outcome: OutcomeRecord, *, provider: str = ""
+) -> dict[str, Any]:
     """An allow-list; what is not known is left out."""
     every = {
         "gen_ai.operation.name": _OPERATIONS.get(decision.endpoint, "chat"),
-        "gen_ai.provider.name": outcome.deployment,
+        "gen_ai.provider.name": provider,
         "gen_ai.request.model": decision.alias,
         "gen_ai.response.model": outcome.model,
         "gen_ai.usage.input_tokens": outcome.prompt_tokens,

@@ -6,11 +6,14 @@ from typing import TYPE_CHECKING
 
 from django.conf import settings
 
-from gateway.audit.streaming.destinations import Destination, Kind, parse
+from gateway.audit.streaming.destinations import Destination as Collector
+from gateway.audit.streaming.destinations import Kind, parse
 from gateway.inference.contracts import Watch
+from gateway.providers.calls import Destination
 from gateway.telemetry import names
 from gateway.telemetry.request_lines import RequestLines
 from gateway.telemetry.tally import Tally
+from gateway.telemetry.vendors import provider_name
 from gateway.telemetry.watches import Watches
 
 if TYPE_CHECKING:
@@ -20,9 +23,19 @@ if TYPE_CHECKING:
 class Telemetry:
     """The tally, and whoever else is told."""
 
-    def __init__(self, tally: Tally, *, egress_stopped: Callable[[], bool]) -> None:
-        """Raises ValueError for a collector that cannot be (the system check says it before)."""
+    def __init__(
+        self,
+        tally: Tally,
+        *,
+        egress_stopped: Callable[[], bool],
+        destination_of: Callable[[str], Destination | None] = lambda _: None,
+    ) -> None:
+        """`destination_of` a deployment's name; None: not known (any more).
+
+        Raises ValueError for a collector that cannot be (the system check says it before).
+        """
         self.tally = tally
+        self._destination_of = destination_of
         self._spans = self._make_spans(egress_stopped)
         watches: list[Watch] = [self.tally]
         if self._spans is not None:
@@ -41,8 +54,13 @@ class Telemetry:
             to,
             networks=settings.ON_PREM_NETWORKS,
             may_leave=lambda: settings.OTLP_FOREIGN and not egress_stopped(),
+            provider_of=self._provider_of,
             lost=lambda count: self.tally.count(names.LOST_SPANS, by=count),
         )
+
+    def _provider_of(self, deployment: str) -> str:
+        to = self._destination_of(deployment)
+        return provider_name(to) if to is not None else ""
 
     def lost_content(self, count: int) -> None:
         """Content that should have been kept was not."""
@@ -54,7 +72,7 @@ class Telemetry:
             self._spans.close()
 
 
-def collector() -> Destination | None:
+def collector() -> Collector | None:
     """Where traces go; None: nowhere. Raises ValueError."""
     if not settings.OTLP_ENDPOINT:
         return None

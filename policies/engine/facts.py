@@ -72,7 +72,7 @@ class DeploymentFacts:
 class RequestFacts:
     """One request as the policy sees it: never its text.
 
-    `digest` is the SHA-256 (hex) of the bytes that were labelled. `label` is the joined label
+    `digest` names the bytes that were labelled. `label` is the joined label
     before masking. `unmaskable` is what of it masking can never take away: floors, declared and
     inherited labels, opaque parts. `data_classes` counts findings by class.
     `class_labels` gives the label one finding of each class contributes.

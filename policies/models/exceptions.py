@@ -124,7 +124,7 @@ class Approval(models.Model):
     project = models.ForeignKey(
         "accounts.Project", on_delete=models.CASCADE, related_name="approvals"
     )
-    digest = models.CharField(max_length=64)  # SHA-256 (hex) of the request's body
+    digest = models.CharField(max_length=64)  # of the request's body: gateway.inference.digests
     decision_id = models.CharField(max_length=64)
     rules = models.JSONField()  # those of kind require_approval that stood in the way
     alias = models.CharField(max_length=200)

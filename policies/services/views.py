@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 from gateway.accounts.masking_secrets import (
     MaskingSecretUnreadable,
+    digest_key,
     masking_key,
     open_masking_secret,
 )
@@ -131,14 +132,16 @@ def view_of(
 ) -> ProjectView:
     """Everything the path needs of a project under this document. Raises as `compile_for`."""
     policy = compile_for(project, shared, document)
-    return ProjectView(
+    secret = _secret_of(project)
+    view = ProjectView(
         slug=project.slug,
         policy=policy,
         analyser=analyser,
         models=_cards(policy.aliases, policy.deployments, shared.created),
-        masking_keys=_masking_keys(project, policy.deployments),
+        masking_keys=_masking_keys(secret, policy.deployments),
         asked=shared.asked_in(project),
     )
+    return view if secret is None else replace(view, digest_key=digest_key(secret))
 
 
 def read_shared(
@@ -220,14 +223,21 @@ def _facts(deployments: Sequence[Deployment]) -> dict[str, DeploymentFacts]:
     return found
 
 
-def _masking_keys(project: Project, deployments: Mapping[str, DeploymentFacts]) -> dict[str, bytes]:
-    """A key per vendor. None at all without a readable secret: what must be masked then denies."""
+def _secret_of(project: Project) -> bytes | None:
     try:
-        secret = open_masking_secret(project.masking_secret)
+        return open_masking_secret(project.masking_secret)
     except MaskingSecretUnreadable as error:
         log.error(  # noqa: TRY400 -- a known condition, no defect
             "project %s cannot mask: its secret is %s", project.slug, error
         )
+        return None
+
+
+def _masking_keys(
+    secret: bytes | None, deployments: Mapping[str, DeploymentFacts]
+) -> dict[str, bytes]:
+    """A key per vendor. None at all without a readable secret: what must be masked then denies."""
+    if secret is None:
         return {}
     return {
         name: masking_key(secret, deployment=name, vendor=facts.vendor)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from tests.support.cluster import COMPOSE, compose, web_command
 from tests.support.sluice import ROOT
@@ -133,6 +134,32 @@ def test_the_web_cannot_sign_the_audit() -> None:
         *("worker", "loader")
     }
     assert "SLUICE_AUDIT_KEY" not in SERVICES["web"]["environment"]
+
+
+def test_prometheus_reads_every_web_and_both_processes_of_a_worker_with_the_key() -> None:
+    jobs = yaml.safe_load((ROOT / "deploy" / "prometheus.yml").read_text())["scrape_configs"]
+    found = {
+        (name, at["port"]) for job in jobs for at in job["dns_sd_configs"] for name in at["names"]
+    }
+    worker = SERVICES["worker"]["environment"]
+    first = int(worker["SLUICE_WORKER_METRICS_PORT"])
+    processes = int(SERVICES["worker"]["command"][-3])
+    assert SERVICES["worker"]["command"][-4] == "--concurrency"
+    assert found == {("web", 8000), *(("worker", first + at) for at in range(processes))}
+    assert worker["SLUICE_WORKER_METRICS_HOST"] == "0.0.0.0"  # noqa: S104
+    for name in ("web", "worker"):
+        key = SERVICES[name]["environment"]["SLUICE_METRICS_KEY_FILE"]
+        assert {job["authorization"]["credentials_file"] for job in jobs} == {key}
+    assert {name for name in SERVICES if "watch" in networks_of(name)} == {
+        *("web", "worker", "prometheus")
+    }
+    assert networks_of("prometheus") == {"watch"}
+    assert SERVICES["prometheus"]["secrets"] == ["metrics_key"]
+
+
+def test_metrics_do_not_go_through_the_edge() -> None:
+    text = (ROOT / "deploy" / "edge.conf").read_text()
+    assert re.search(r"location = /metrics \{\s+return 404;", text)
 
 
 def test_the_web_trusts_no_header_of_the_network_it_cannot_tell() -> None:

@@ -4,12 +4,13 @@ import gzip
 import io
 import json
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.fixtures.keep_database import HERE, recorded
+from tests.support.cluster import compose
 from tests.support.production import make_secrets
 from tests.support.servers import PostgresServer, RedisServer
 from tests.support.sluice import Sluice
@@ -73,17 +74,57 @@ def kept_production(
     server.stop()
 
 
-def test_it_upgrades_on_postgresql_too(kept_production: tuple[Sluice, Path, str]) -> None:
-    server, archive, key = kept_production
-    said = server.manage("restore", str(archive))
-    assert "chains verified" in said
-    count = "select count(*) from audit_requestrecord"
-    before = server.rows(count)
-    assert before > [(0,)]
+def in_the_old_schema(server: Sluice, archive: Path) -> int:
+    """Fill the database as that version left it; returns how many migrations it knew."""
+    server.manage("shell", "--no-imports", "--command", AS_IT_WAS.format(archive=archive))
+    [(count,)] = server.rows("select count(*) from django_migrations")
+    return int(count)
+
+
+# `restore` migrates at its end, so it cannot leave an old schema behind.
+AS_IT_WAS = """
+from pathlib import Path
+from gateway.operations.archive import reading
+from gateway.operations.restoring import _fill_postgres
+with reading(Path("{archive}")) as archive:
+    _fill_postgres(archive)
+"""
+
+
+def upgraded_by_make(server: Sluice) -> None:
     printed = server.run_module("gateway.supervisor.upgrade")
     assert "chains verified" in printed
     assert len(list(server.var.glob("*.backup.tar"))) == 1
-    assert server.rows(count) == before
+
+
+def upgraded_by_compose(server: Sluice) -> None:
+    """The command of the service `migrate`, before any process of this version begins."""
+    command = compose()["services"]["migrate"]["command"]
+    assert command[:2] == ["python", "manage.py"]
+    server.manage(*command[2:])
+    assert "chains verified" in server.manage("audit", "verify")
+
+
+@pytest.mark.parametrize("upgrade", [upgraded_by_make, upgraded_by_compose])
+def test_an_old_schema_upgrades_on_postgresql_and_serves(
+    kept_production: tuple[Sluice, Path, str], upgrade: Callable[[Sluice], None]
+) -> None:
+    server, archive, key = kept_production
+    before = in_the_old_schema(server, archive)
+    count = "select count(*) from audit_requestrecord"
+    records = server.rows(count)
+    assert records > [(0,)]
+    upgrade(server)
+    assert server.rows("select count(*) from django_migrations") > [(before,)]
+    assert server.rows(count) == records
     server.start()
     body = {"model": "auto", "messages": [{"role": "user", "content": "hello again"}]}
     assert server.post("/v1/chat/completions", json.dumps(body).encode(), key=key)[0] == 200
+
+
+def test_a_backup_of_an_old_version_is_restored_into_this_one(
+    kept_production: tuple[Sluice, Path, str],
+) -> None:
+    server, archive, _ = kept_production
+    assert "chains verified" in server.manage("restore", str(archive))
+    assert server.rows("select count(*) from audit_requestrecord") > [(0,)]

@@ -26,6 +26,7 @@ _SECRET_NAMES = {
     "audit_key": "audit_key.pem",
     "database_password": "database_password",
     "valkey_password": "valkey_password",
+    "metrics_key": "metrics_key",
 }
 # Beside one another and under load: no test may depend on the default of a number of cores.
 _REPLICAS = {"web": 2, "worker": 2, "beat": 1, "loader": 1}
@@ -55,6 +56,7 @@ class Cluster:
         self._given = make_secrets(root)
         (root / "database_password").write_text("unused on a unix socket")
         (root / "valkey_password").write_text("")
+        (root / "metrics_key").write_text("read-by-prometheus")
         self._stores = {
             "DATABASE_URL": postgres.new_database(),
             "REDIS_URL": store.new_database(),

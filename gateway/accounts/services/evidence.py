@@ -19,9 +19,10 @@ from gateway.accounts.models import Project, User
 from gateway.accounts.roles import Role, stand_ins_for
 from gateway.audit.days import Day, day_between
 from gateway.audit.event_types import EventType
+from gateway.audit.holds import NotKept, end_hold, place_hold
 from gateway.audit.left import Left, what_left
 from gateway.audit.models import AuditEvent, RequestRecord
-from gateway.audit.retention import NotKept, end_hold, place_hold, set_retention
+from gateway.audit.retention import set_retention
 from gateway.audit.sealing_models import HoldSubject
 from gateway.audit.search import Page, Search, search
 from gateway.audit.services import record_event
@@ -176,6 +177,14 @@ def _sees_all(by: Acting) -> bool:
 
 def _audited(by: Acting) -> set[str]:
     return {project.slug for project in audited_projects(by)}
+
+
+def only_audited(by: Acting, named: tuple[str, ...]) -> tuple[str, ...]:
+    """The projects that a question of `by` is about; none: every one, for whoever sees all.
+
+    Raises PermissionDenied for a project of others, and for somebody who reads no audit.
+    """
+    return named if _sees_all(by) else _own_projects(by, named)
 
 
 def _own_projects(by: Acting, named: tuple[str, ...]) -> tuple[str, ...]:

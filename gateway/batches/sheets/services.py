@@ -5,9 +5,11 @@ What belongs to another project looks like what does not exist (NotFound).
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime
 
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
+from django.db.models import Q
 from django.utils import timezone
 
 from gateway.accounts.access import require
@@ -16,6 +18,8 @@ from gateway.accounts.limits import limits_of
 from gateway.accounts.models import Project, User
 from gateway.accounts.roles import Role
 from gateway.audit.event_types import EventType
+from gateway.audit.holds import lasting, refuse_held
+from gateway.audit.retention import Kind, too_old
 from gateway.batches.sheets.events import SYSTEM, record
 from gateway.batches.sheets.judging import Judge
 from gateway.batches.sheets.models import UNDER_WAY, Sheet, SheetStatus, new_sheet_id
@@ -34,7 +38,14 @@ from gateway.batches.sheets.tables import (
 from gateway.batches.sheets.waking import wake_soon
 from gateway.batches.sheets.who import principal_of
 from gateway.files.models import StoredFile
-from gateway.files.services import abandon, behind, declared_words, discard_file, let_go
+from gateway.files.services import (
+    RETENTION,
+    abandon,
+    behind,
+    declared_words,
+    discard_file,
+    let_go,
+)
 from gateway.files.uploads import publish
 from gateway.inference.label import read_declaration
 from gateway.protocol.errors import FailClosed, NotFound, RequestTooLarge
@@ -165,16 +176,41 @@ def begin_estimate(by: User, sheet: Sheet) -> Sheet:
 
 
 def delete_sheet(by: User, sheet: Sheet) -> None:
-    """Delete a sheet, its table and its answers. Raises SheetState while it runs."""
+    """Delete it with its table and answers. Raises SheetState while it runs, UnderLegalHold."""
     _require_maker(by, sheet)
+    refuse_held(project=sheet.project.slug, people=[sheet.actor])
+    _delete(sheet, actor=actor_name(by), reason="asked")
+
+
+def forget_old_sheets(now: datetime) -> int:
+    """Delete tables that are older than the rule for `sheets`, counted from the end of their last
+    run, but for what runs and what legal holds keep. Idempotent. Returns how many."""
+    before = too_old(Kind.SHEETS, now)
+    if before is None:
+        return 0
+    holds = lasting()
+    old = Sheet.objects.filter(created_at__lte=before).exclude(ended_at__gt=before)
+    old = old.exclude(Q(project__slug__in=holds.projects) | Q(actor__in=holds.people))
+    busy = [*UNDER_WAY, SheetStatus.ESTIMATING]
+    gone = 0
+    for sheet in old.exclude(status__in=busy).select_related("project"):
+        try:
+            _delete(sheet, actor=RETENTION, reason="expired")
+        except SheetState:
+            continue  # somebody has just begun to run it
+        gone += 1
+    return gone
+
+
+def _delete(sheet: Sheet, *, actor: str, reason: str) -> None:
     with transaction.atomic():
         gone = Sheet.objects.filter(pk=sheet.pk).exclude(status__in=UNDER_WAY)
-        record(EventType.SHEET_DELETED, sheet, actor_name(by), rows=sheet.rows)
+        record(EventType.SHEET_DELETED, sheet, actor, rows=sheet.rows, reason=reason)
         if not gone.delete()[0]:
             raise SheetState("It runs: pause or cancel it first.")
     ids = [each for each in (sheet.table_file_id, sheet.answers_file_id) if each]
     for file in StoredFile.objects.filter(pk__in=ids).select_related("project"):
-        discard_file(file, actor=actor_name(by), reason="asked")
+        discard_file(file, actor=actor, reason=reason)
 
 
 def erase_sheets(actors: Iterable[str]) -> int:
@@ -187,7 +223,7 @@ def erase_sheets(actors: Iterable[str]) -> int:
         with transaction.atomic():
             if sheet.status in UNDER_WAY:
                 let_go(sheet.table_file_id)
-            record(EventType.SHEET_DELETED, sheet, SYSTEM, rows=sheet.rows)
+            record(EventType.SHEET_DELETED, sheet, SYSTEM, rows=sheet.rows, reason="person_erased")
             Sheet.objects.filter(pk=sheet.pk).delete()
         gone += 1
     return gone

@@ -7,6 +7,7 @@ from gateway.batches.models import ACTIVE
 from gateway.batches.sheets.collecting import collect
 from gateway.batches.sheets.estimating import estimate
 from gateway.batches.sheets.models import UNDER_WAY, Sheet, SheetStatus
+from gateway.batches.sheets.services import forget_old_sheets
 from gateway.batches.sheets.waking import ADVANCE, wake_now
 from gateway.batches.worker import worker_loop
 from gateway.celery import app
@@ -34,3 +35,9 @@ def sweep() -> None:
     free = Q(worker="") | Q(worker_until__lte=now)
     for pk in Sheet.objects.filter(due, free).values_list("pk", flat=True):
         wake_now(pk)
+
+
+@app.task(name="sheets.forget_old")
+def forget_old() -> None:
+    """Delete tables that nobody has touched for as long as the rule says. Idempotent."""
+    forget_old_sheets(timezone.now())

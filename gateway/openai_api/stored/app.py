@@ -11,14 +11,19 @@ import traceback
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from django.db import OperationalError
+
 from gateway.openai_api.stored import batches, files
 from gateway.openai_api.stored.asking import Asked, Send, send_json
-from gateway.protocol.errors import GatewayError, MethodNotAllowed, NotFound
+from gateway.protocol.errors import FailClosed, GatewayError, MethodNotAllowed, NotFound
 
 log = logging.getLogger(__name__)
 
 Action = Callable[[Asked, str], Awaitable[dict[str, Any] | None]]
 
+_NOT_STORED = (
+    "Stored files, or the database beside them, cannot be used now. Nothing of this was kept."
+)
 _ID = "([A-Za-z0-9_-]{1,100})"
 _ROUTES: tuple[tuple[re.Pattern[str], dict[str, Action]], ...] = (
     (re.compile("/v1/files/?"), {"GET": files.listed, "POST": files.uploaded}),
@@ -51,6 +56,8 @@ async def answer(asked: Asked, send: Send) -> None:
         )
         if asked.answering:
             raise
+        if isinstance(error, OSError | OperationalError):  # a full disk, a database that is away
+            raise FailClosed(_NOT_STORED, param="storage") from None
         raise GatewayError("The gateway failed. The log has the place.") from None
     if told is not None:
         await send_json(send, told, request_id=asked.request_id)

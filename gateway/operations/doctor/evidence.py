@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 from django.conf import settings
@@ -9,11 +10,13 @@ from django.core.management.base import CommandError
 
 from gateway.audit import console
 from gateway.audit.journal import MAX_BYTES
+from gateway.audit.sealing import IDLE, sealed_age
 from gateway.audit.strict import not_loaded
 from gateway.audit.verify import verify
 from gateway.operations.doctor.findings import Finding, odd, well, wrong
 
 _BEHIND_BYTES = MAX_BYTES // 4
+_OVERDUE = IDLE + timedelta(minutes=10)  # an idle audit is sealed that seldom
 
 
 def journal() -> Iterator[Finding]:
@@ -63,6 +66,12 @@ def heads() -> Iterator[Finding]:
     sound = console.status(lambda line: said.write(f"{line}\n"))
     for line in said.getvalue().splitlines():
         yield well(line) if sound else wrong(line, "see docs/audit.md; is the worker running?")
+    age = sealed_age()
+    if age is not None and age > _OVERDUE:
+        yield wrong(
+            f"the last head is {age.total_seconds() / 3600:.0f} hours old: nothing is sealed",
+            "start the worker and beat; `manage.py audit seal` does it once",
+        )
     if not settings.AUDIT_ANCHORS:
         yield odd(
             "heads are kept on this machine alone: whoever has it can sign a log anew",

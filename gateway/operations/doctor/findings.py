@@ -4,6 +4,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
+from django.db import DatabaseError
+
 
 class Level(StrEnum):
     """How bad it is. WRONG makes the exit status 1."""
@@ -47,5 +49,13 @@ def looked_at(title: str, look: Look) -> list[Finding]:
     except Exception as error:  # noqa: BLE001 -- the border: the other looks go on
         # The error's text may quote a row.
         return [
-            wrong(f"{title} could not be looked at ({type(error).__name__})", "see the log above")
+            wrong(f"{title} could not be looked at ({type(error).__name__})", _what_to_do(error))
         ]
+
+
+def _what_to_do(error: Exception) -> str:
+    if isinstance(error, DatabaseError):
+        return "see that the database is up and takes writes, and DATABASE_URL"
+    if isinstance(error, OSError):
+        return f"{error.strerror or 'unreadable'}: see the folder SLUICE_VAR and what is in it"
+    return "see the log above"

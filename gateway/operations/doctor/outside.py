@@ -67,6 +67,12 @@ def policies() -> Iterator[Finding]:
     """Whether every `never` statement holds, checked exhaustively with what is granted now."""
     snapshot = Builder().build()
     proven = 0
+    for slug in Project.objects.filter(archived=False).values_list("slug", flat=True):
+        if slug not in snapshot.projects:
+            yield wrong(
+                f"{slug}: its policy cannot be read, so every request there is refused",
+                "publish a policy that validates: `manage.py policy validate`, or roll back",
+            )
     for project in Project.objects.filter(slug__in=list(snapshot.projects)).order_by("slug"):
         slug, view = project.slug, snapshot.projects[project.slug]
         suspended = suspended_rules(project)

@@ -12,6 +12,7 @@ from django.utils import timezone
 from gateway.accounts.entry_models import Counted, Invitation
 from gateway.accounts.services import invite
 from gateway.accounts.tasks import INVITED_FOR, clear_expired_sessions
+from gateway.audit.models import AuditEvent
 from tests.support.world import SETUP, person
 
 pytestmark = pytest.mark.django_db
@@ -38,3 +39,5 @@ def test_what_has_run_out_goes_and_nothing_else() -> None:
     assert cache.get("kept") == 1
     assert Counted.objects.count() == 1
     assert [each.email for each in Invitation.objects.all()] == ["new@x.example"]
+    [told] = AuditEvent.objects.filter(type="data.deleted")  # once, and without the address
+    assert (told.object_id, told.details) == ("invitations", {"count": 1, "days": 30})

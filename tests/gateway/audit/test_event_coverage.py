@@ -22,6 +22,7 @@ SERVICES = (
     "gateway/batches/sheets/services.py",
     "gateway/batches/sheets/runs.py",
     "gateway/batches/failures.py",
+    "gateway/audit/holds.py",
     "gateway/audit/retention.py",
     "gateway/usage/services",
     "policies/services",

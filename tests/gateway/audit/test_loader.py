@@ -3,7 +3,6 @@
 import signal
 import subprocess
 import sys
-import threading
 from pathlib import Path
 from types import ModuleType
 
@@ -11,13 +10,11 @@ import msgspec
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
-from typing_extensions import override
 
 from gateway.audit import chain
 from gateway.audit.journal import FileJournal
-from gateway.audit.lease import Lease, LeaseLost
-from gateway.audit.loader import Loader, run
-from gateway.audit.models import AuditEvent, JournalFile, LoaderLease, RequestRecord, Writer
+from gateway.audit.loader import Loader
+from gateway.audit.models import AuditEvent, JournalFile, RequestRecord, Writer
 from gateway.audit.services import register_writer
 from gateway.audit.verify import verify
 
@@ -336,39 +333,6 @@ def test_a_fresh_loader_goes_on_where_the_database_says(
     second.lease.release()
 
 
-def test_only_one_process_of_a_host_loads(directory: Path, loader: Loader) -> None:
-    assert not Lease(directory).acquire()
-    loader.lease.release()
-    other = Lease(directory)
-    assert other.acquire()
-    other.release()
-
-
-def test_a_loader_of_another_host_is_waited_for_until_its_lease_ends(
-    directory: Path, loader: Loader
-) -> None:
-    loader.lease.release()
-    LoaderLease.objects.update(host="elsewhere")
-    other = Lease(directory)
-    assert not other.acquire()
-    LoaderLease.objects.update(expires_at="2020-01-01T00:00:00Z")
-    assert other.acquire()
-    other.release()
-
-
-def test_a_loader_that_lost_its_lease_stores_nothing(
-    loader: Loader, journal: FileJournal, writing: ModuleType
-) -> None:
-    journal.append(writing.decision(1))
-    LoaderLease.objects.update(fence=99, holder="another")
-    with pytest.raises(LeaseLost):
-        loader.step()
-    assert not RequestRecord.objects.exists()
-    assert not loader.lease.held
-    assert loader.lease.acquire()
-    assert loader.load() == 1
-
-
 def test_hostile_values_do_not_stop_the_loader(
     loader: Loader, journal: FileJournal, writing: ModuleType
 ) -> None:
@@ -402,23 +366,3 @@ def test_an_id_used_twice_is_told_and_the_others_are_stored(
     assert faults.count("the decision has the id of another one") == 2
     assert faults.count("the outcome has no decision") == 1
     assert verify(journal.directory).breaks != ()
-
-
-class OnePass(threading.Event):
-    """Set by the first wait."""
-
-    @override
-    def wait(self, timeout: float | None = None) -> bool:
-        self.set()
-        return True
-
-
-def test_run_becomes_the_loader_loads_and_lets_go_when_told_to_stop(
-    directory: Path, journal: FileJournal, writing: ModuleType
-) -> None:
-    journal.append(writing.decision(1))
-    run(directory, stop=OnePass())
-    assert RequestRecord.objects.count() == 1
-    next_one = Lease(directory)
-    assert next_one.acquire()
-    next_one.release()

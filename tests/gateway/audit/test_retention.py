@@ -15,17 +15,11 @@ from django.utils import timezone
 from gateway.audit import offline
 from gateway.audit.event_types import EventType
 from gateway.audit.evidence import export_evidence
+from gateway.audit.holds import NotKept, end_hold, place_hold
 from gateway.audit.journal import FileJournal
 from gateway.audit.loader import Loader
 from gateway.audit.models import AuditEvent, RequestRecord, Writer
-from gateway.audit.retention import (
-    NotKept,
-    end_hold,
-    kept_days,
-    place_hold,
-    prune,
-    set_retention,
-)
+from gateway.audit.retention import kept_days, prune, set_retention
 from gateway.audit.sealing import heads_of_database, public_keys, seal
 from gateway.audit.sealing_models import HoldSubject
 from gateway.audit.services import record_event

@@ -16,9 +16,9 @@ from django.utils import timezone
 
 from gateway.accounts.models import Project, User
 from gateway.accounts.roles import Role
+from gateway.audit.holds import end_hold, place_hold
 from gateway.audit.models import AuditEvent
 from gateway.audit.records import DecisionRecord
-from gateway.audit.retention import place_hold
 from gateway.audit.sealing_models import HoldSubject
 from gateway.content import keeper
 from gateway.content.keeper import ContentKeeper
@@ -206,6 +206,21 @@ def test_a_legal_hold_keeps_it_longer(project: tuple[Project, dict[str, User]]) 
     )
     assert sweep() == 0
     assert KeptContent.objects.exists()
+
+
+def test_what_a_hold_keeps_past_its_day_can_be_read_and_the_command_says_that_it_stays(
+    project: tuple[Project, dict[str, User]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    _, people = project
+    kept_of(1)
+    place_hold(actor="system:test", kind=HoldSubject.PROJECT, subject="lab", reason="a court asks")
+    call_command("privacy", "keep", "lab", "nothing")
+    assert "A legal hold on the project lab keeps this: a court asks" in capsys.readouterr().err
+    assert SAID.encode() in read_content(by=people["auditor"], decision_id="dec_1").request
+    end_hold(actor="system:test", kind=HoldSubject.PROJECT, subject="lab", reason="settled")
+    with pytest.raises(NothingKept):
+        read_content(by=people["auditor"], decision_id="dec_1")
+    assert sweep() == 1
 
 
 @pytest.mark.parametrize("scope", [KeyScope.PROJECT, KeyScope.PERSON])

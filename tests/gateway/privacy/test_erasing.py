@@ -32,11 +32,11 @@ from gateway.accounts.services import (
 from gateway.audit import offline
 from gateway.audit.event_types import EventType
 from gateway.audit.evidence import export_evidence
+from gateway.audit.holds import end_hold, place_hold
 from gateway.audit.journal import FileJournal
 from gateway.audit.loader import Loader
 from gateway.audit.models import AuditEvent, RequestRecord
 from gateway.audit.records import DecisionRecord, OutcomeRecord
-from gateway.audit.retention import end_hold, place_hold
 from gateway.audit.sealing import heads_of_database, public_keys, seal
 from gateway.audit.sealing_models import HoldSubject
 from gateway.audit.services import record_event

@@ -10,10 +10,10 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from gateway.audit.records import DecisionRecord, OutcomeRecord
-from gateway.openai_api.metrics import may_read
 from gateway.protocol.errors import GatewayError
 from gateway.telemetry import names
 from gateway.telemetry.exposition import Stores, render
+from gateway.telemetry.readers import may_read
 from gateway.telemetry.tally import Tally
 from tests.gateway.inference.conftest import House, house
 from tests.gateway.inference.scenario import HELLO, PRIVATE, STREAM, drain, play

@@ -1,8 +1,10 @@
 """Traces: what a collector is told, and which collector is told anything."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 
+import msgspec
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from pytest_django.fixtures import Settings
@@ -11,9 +13,11 @@ from gateway.audit.streaming.destinations import parse
 from gateway.telemetry.checks import check_collector
 from gateway.telemetry.spans import Spans, attributes_of, span_of
 from gateway.telemetry.tally import Tally
+from gateway.telemetry.vendors import provider_name
 from gateway.telemetry.wiring import Telemetry, collector
+from policies.engine.facts import Zone
 from tests.gateway.audit.receivers import WebReceiver
-from tests.gateway.inference.conftest import LOOPBACK, House, house
+from tests.gateway.inference.conftest import LOOPBACK, House, destination, house
 from tests.gateway.inference.scenario import PRIVATE, play
 from tests.gateway.providers.fault_server import FaultServer
 from tests.gateway.telemetry.test_metrics import DECISION, OUTCOME
@@ -40,11 +44,18 @@ def sent(receiver: WebReceiver) -> list[dict[str, object]]:
     return found
 
 
-def spans_to(receiver: WebReceiver, *, inside: bool = True, may_leave: bool = False) -> Spans:
+def spans_to(
+    receiver: WebReceiver,
+    *,
+    inside: bool = True,
+    may_leave: bool = False,
+    provider_of: Callable[[str], str] = lambda _: "",
+) -> Spans:
     return Spans(
         parse(f"http://127.0.0.1:{receiver.port}/v1/traces"),
         networks=LOOPBACK if inside else (),
         may_leave=lambda: may_leave,
+        provider_of=provider_of,
         lost=lost.append,
     )
 
@@ -58,7 +69,7 @@ def _nothing_lost_yet() -> None:
 
 
 def test_a_request_becomes_a_span_without_a_word_of_it(house: House, receiver: WebReceiver) -> None:
-    spans = spans_to(receiver)
+    spans = spans_to(receiver, provider_of=lambda name: f"behind {name}")
     house.gateway.watch = spans
 
     async def scenario(house: House, onprem: FaultServer, cloud: FaultServer) -> None:
@@ -68,7 +79,8 @@ def test_a_request_becomes_a_span_without_a_word_of_it(house: House, receiver: W
     spans.close()
     [span] = sent(receiver)
     assert span["name"] == "chat house-first"
-    assert "llama" in str(span["gen_ai.provider.name"])
+    assert "behind llama" in str(span["gen_ai.provider.name"])
+    assert '"llama"' in str(span["sluice.deployment"])
     assert "on_prem" in str(span["sluice.zone"])
     for text in (b"4111111111111111", b"jane.roe"):
         assert text not in receiver.posted[0].body
@@ -83,6 +95,41 @@ def test_attributes_are_an_allow_list_and_leave_out_what_is_not_known() -> None:
     assert not {name for name in full if not name.startswith(("gen_ai.", "http.", "sluice."))}
     assert "error.type" not in full
     assert "user:1" not in str(full)  # who asked stays in the audit
+
+
+@pytest.mark.parametrize(
+    ("base_url", "options", "name"),
+    [
+        ("https://api.openai.com/v1", {}, "openai"),
+        ("https://API.openai.com/v1", {}, "openai"),
+        ("https://api.anthropic.com", {}, "anthropic"),
+        ("https://api.mistral.ai/v1", {}, "mistral_ai"),
+        ("https://x.openai.azure.com/openai", {}, "azure.ai.openai"),
+        ("https://generativelanguage.googleapis.com", {}, "gcp.gemini"),
+        ("https://proxy.example", {"litellm_provider": "bedrock"}, "aws.bedrock"),
+        ("https://proxy.example", {"litellm_provider": "together_ai"}, "together_ai"),
+        ("http://127.0.0.1:8000/v1", {}, "openai_compatible"),
+        ("https://api.openai.com.evil.example/v1", {}, "openai_compatible"),
+    ],
+)
+def test_a_provider_is_said_in_the_conventions_words(
+    base_url: str, options: dict[str, str], name: str
+) -> None:
+    to = replace(destination("any", base_url, Zone.CLOUD), options=options)
+    assert provider_name(to) == name
+    telemetry = Telemetry(Tally(), egress_stopped=lambda: False, destination_of={"any": to}.get)
+    assert (telemetry._provider_of("any"), telemetry._provider_of("gone")) == (name, "")
+
+
+def test_a_request_that_nobody_answered_names_who_was_asked_last(receiver: WebReceiver) -> None:
+    spans = spans_to(receiver, provider_of=lambda name: f"behind {name}")
+    tried = [["llama", "on_prem", "timeout"], ["claude", "cloud", "http_500"]]
+    spans.ended(DECISION, msgspec.structs.replace(OUTCOME, deployment="", attempts=tried))
+    spans.ended(DECISION, msgspec.structs.replace(OUTCOME, deployment="", attempts=[]))
+    spans.close()
+    first, second = sent(receiver)
+    assert "behind claude" in str(first["gen_ai.provider.name"])
+    assert "gen_ai.provider.name" not in second
 
 
 @pytest.mark.parametrize(

@@ -36,6 +36,23 @@ def _spare_the_collector() -> None:
     gc.set_threshold(50_000, 20, 20)
 
 
+def _selection(options: dict[str, Any]) -> Selection:
+    what, which = console.object_in(options)
+    selection = Selection(
+        kind=ExportKind(options["kind"]),
+        since=options["since"],
+        until=options["until"],
+        project=options["project"],
+        actor=console.actor_in(options),
+        types=console.types_in(options),
+        object_type=what,
+        object_id=which,
+    )
+    if selection.kind is ExportKind.REQUESTS and selection.named():
+        raise CommandError("--person, --actor, --type and --object are of --kind events")
+    return selection
+
+
 class Command(BaseCommand):
     """Loads the journals, seals and verifies the chains, exports and searches the records."""
 
@@ -61,6 +78,9 @@ class Command(BaseCommand):
         out.add_argument("--since", type=console.moment, help="from then on (UTC unless it says)")
         out.add_argument("--until", type=console.moment, help="before this time")
         out.add_argument("--project", default="", help="of this project alone")
+        out.add_argument("--person", metavar="EMAIL", help="of changes: by them")
+        out.add_argument("--actor", default="", help="the same by id: user:<uuid>")
+        console.add_event_conditions(out)
         out.add_argument("--format", choices=list(ExportFormat), default=ExportFormat.JSONL)
 
     @override
@@ -73,7 +93,7 @@ class Command(BaseCommand):
 
     def _act(self, options: dict[str, Any]) -> None:
         questions = {
-            "search": console.search_requests,
+            "search": console.look_through,
             "left": console.what_left_for,
             "retention": console.retention,
             "hold": console.hold,
@@ -164,12 +184,7 @@ class Command(BaseCommand):
         if options["kind"] == EVIDENCE:
             self._export_evidence(options)
             return
-        selection = Selection(
-            kind=ExportKind(options["kind"]),
-            since=options["since"],
-            until=options["until"],
-            project=options["project"],
-        )
+        selection = _selection(options)
         since, until = selection.since, selection.until
         record_event(
             actor=console.ACTOR,
@@ -183,6 +198,7 @@ class Command(BaseCommand):
                 "since": since.isoformat() if since else None,
                 "until": until.isoformat() if until else None,
                 "project": selection.project,
+                "conditions": selection.named(),
             },
         )
         self._print(export(selection, format=ExportFormat(options["format"])))

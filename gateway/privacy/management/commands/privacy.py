@@ -1,6 +1,7 @@
 """`manage.py privacy`: a person's data for them, and gone; what a project keeps."""
 
 import argparse
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,15 @@ from django.core.management.base import BaseCommand, CommandError
 from typing_extensions import override
 
 from gateway.accounts.console import CONSOLE, person, project
+from gateway.accounts.masking_secrets import (
+    MaskingSecretUnreadable,
+    digest_key,
+    open_masking_secret,
+)
+from gateway.audit.holds import lasting
 from gateway.content.keys import Erased
 from gateway.content.services import NothingKept, keep_content, read_content
+from gateway.inference.digests import request_digest
 from gateway.privacy.erasing import Report, UnderHold, erase, erase_again
 from gateway.privacy.gathering import export
 
@@ -37,13 +45,24 @@ class Command(BaseCommand):
         keep = actions.add_parser("keep", help="for how many days a project keeps content")
         keep.add_argument("project", metavar="PROJECT")
         keep.add_argument("days", help="a number of days, or `nothing`")
+        told = actions.add_parser("digest", help="the digest that records of this body have")
+        told.add_argument("project", metavar="PROJECT")
+        told.add_argument("body", type=Path, help="the body as it was sent, byte for byte")
+        told.add_argument(
+            "--show-key", action="store_true", help="also the key, to verify it elsewhere: a secret"
+        )
         show = actions.add_parser("show", help="a kept prompt and its answer; reading is an event")
         show.add_argument("decision", metavar="DECISION")
 
     @override
     def handle(self, *args: Any, **options: Any) -> None:
         """Run one sub-command."""
-        acts = {"export": self._export, "erase": self._erase, "keep": self._keep}
+        acts = {
+            "export": self._export,
+            "erase": self._erase,
+            "keep": self._keep,
+            "digest": self._digest,
+        }
         acts.get(options["action"], self._show)(options)
 
     def _export(self, options: dict[str, Any]) -> None:
@@ -93,6 +112,22 @@ class Command(BaseCommand):
         except ValueError as error:
             raise CommandError(str(error)) from None
         self.stdout.write("changed" if changed else "it was so already")
+        kept = lasting().reason(project=options["project"])
+        if days == "nothing" and kept:
+            self.stderr.write(f"What is there already stays. {kept}")
+
+    def _digest(self, options: dict[str, Any]) -> None:
+        try:
+            body = options["body"].read_bytes()
+            key = digest_key(open_masking_secret(project(options["project"]).masking_secret))
+        except OSError as error:
+            raise CommandError(f"{options['body']}: {error.strerror}") from None
+        except MaskingSecretUnreadable as error:
+            raise CommandError(f"the project's secret is {error}") from None
+        self.stdout.write(request_digest(body, key))
+        self.stdout.write(f"before version 0.2: {sha256(body).hexdigest()}")
+        if options["show_key"]:
+            self.stdout.write(f"key: {key.hex()}")
 
     def _show(self, options: dict[str, Any]) -> None:
         try:
