@@ -7,7 +7,7 @@ CSV carries the searchable columns, for spreadsheets.
 
 import csv
 import io
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -21,6 +21,7 @@ from gateway.audit.chain import CONTROL_WRITER
 from gateway.audit.columns import DECISION_COLUMNS, OUTCOME_COLUMNS
 from gateway.audit.models import AuditEvent, RequestRecord
 from gateway.audit.pages import in_pages
+from gateway.audit.search import MOST_ROWS, Search, search
 
 _REQUEST_COLUMNS: Final = (
     "decision_id",
@@ -71,10 +72,30 @@ def export(selection: Selection, *, format: ExportFormat) -> Iterator[str]:
         if format is ExportFormat.CSV:
             return _csv(requests, _REQUEST_COLUMNS)
         return map(_request_line, in_pages(requests, by="pk", key=attrgetter("pk")))
-    events = _selected(AuditEvent.objects.all(), selection)
+    return export_events(_selected(AuditEvent.objects.all(), selection), format=format)
+
+
+def export_events(events: QuerySet[AuditEvent], *, format: ExportFormat) -> Iterator[str]:
+    """These events in the order they came in, a line each. Streams."""
     if format is ExportFormat.CSV:
         return _csv(events, _EVENT_COLUMNS)
     return map(_event_line, in_pages(events, by="pk", key=attrgetter("pk")))
+
+
+def export_found(wanted: Search, *, format: ExportFormat) -> Iterator[str]:
+    """The requests that meet all conditions, newest first, a line each. Streams."""
+    if format is ExportFormat.JSONL:
+        return map(_request_line, _found(wanted))
+    values = attrgetter(*_REQUEST_COLUMNS)
+    return _csv_lines(_REQUEST_COLUMNS, (values(row) for row in _found(wanted)))
+
+
+def _found(wanted: Search) -> Iterator[RequestRecord]:
+    page = search(wanted, limit=MOST_ROWS)
+    yield from page.rows
+    while page.next:
+        page = search(wanted, after=page.next, limit=MOST_ROWS)
+        yield from page.rows
 
 
 def _selected(rows: QuerySet[Any], selection: Selection) -> QuerySet[Any]:
@@ -120,6 +141,11 @@ def _event_line(row: AuditEvent) -> str:
 
 
 def _csv(rows: QuerySet[Any], names: tuple[str, ...]) -> Iterator[str]:
+    pages = in_pages(rows.values_list("pk", *names), by="pk", key=itemgetter(0))
+    return _csv_lines(names, (values[1:] for values in pages))
+
+
+def _csv_lines(names: tuple[str, ...], rows: Iterable[tuple[object, ...]]) -> Iterator[str]:
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
 
@@ -130,8 +156,8 @@ def _csv(rows: QuerySet[Any], names: tuple[str, ...]) -> Iterator[str]:
         return buffer.getvalue()
 
     yield line(names)
-    for values in in_pages(rows.values_list("pk", *names), by="pk", key=itemgetter(0)):
-        yield line(values[1:])
+    for values in rows:
+        yield line(values)
 
 
 def _cell(value: object) -> str:

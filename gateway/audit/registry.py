@@ -289,7 +289,8 @@ EVENTS: dict[EventType, EventSpec] = {
         "Who used and spent what was handed out as a file.", "by", "first", "last", "rows"
     ),
     EventType.AUDIT_EXPORTED: _spec(
-        "Audit records were exported.", "format", "kind", "since", "until", "project"
+        "Audit records were exported.",
+        *("format", "kind", "since", "until", "project", "conditions"),
     ),
     EventType.AUDIT_SEARCHED: _spec(
         "Somebody looked through audit records, or asked what left the house.",
