@@ -48,6 +48,7 @@ def test_a_rule_published_here_holds_in_the_chat_within_a_second(opened: Open) -
     finally:
         page.goto("/p/demo/policy/draft/")
         page.get_by_label("The policy as YAML").fill(before)
+        page.get_by_label("Reason").fill("as it was")
         page.get_by_role("button", name="Publish", exact=True).click()
         expect(page.get_by_role("status").first).to_contain_text("is in effect")
 

@@ -29,6 +29,7 @@ def policy_put_back(page: Page) -> Iterator[None]:
     finally:
         page.goto(f"{POLICY}draft/")
         page.get_by_label("The policy as YAML").fill(before)
+        page.get_by_label("Reason").fill("as it was")
         page.get_by_role("button", name="Publish", exact=True).click()
         expect(page.get_by_role("status").first).to_contain_text("is in effect")
 
