@@ -62,6 +62,10 @@ class Router:
         else:
             self._in_flight.pop(deployment, None)
 
+    def loads(self) -> Mapping[str, int]:
+        """Requests in flight by deployment; those without any are left out."""
+        return self._in_flight
+
     def state(self, deployment: str, *, now_s: float) -> tuple[int, bool]:
         """Requests in flight, and whether it goes last for what happened lately."""
         until, _ = self._pauses.get(deployment, (0.0, 0.0))
