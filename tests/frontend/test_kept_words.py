@@ -165,3 +165,8 @@ def test_the_list_says_what_is_kept_and_where(keeping: House, signed_in: SignIn)
     narrowed = signed_in("admin").get("/audit/?project=other").content.decode()
     assert NOT_KEPT in narrowed
     assert "Lab (30 days)" not in narrowed
+
+
+def test_the_projects_page_says_it_to_its_members(keeping: House, signed_in: SignIn) -> None:
+    assert "kept for 30 days" in signed_in("member").get("/projects/lab/").content.decode()
+    assert "not kept in the audit" in signed_in("stranger").get("/projects/other/").content.decode()
