@@ -15,6 +15,7 @@ from django.conf import settings
 from django.contrib.auth import logout
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
 from django.urls import reverse
+from django.utils.translation import gettext as _
 from typing_extensions import override
 
 from frontend.both_ways import BothWaysMiddleware
@@ -69,7 +70,8 @@ def _is_the_way_there(request: HttpRequest) -> bool:
 
 def _to(request: HttpRequest, address: str) -> HttpResponse:
     if request.path.startswith("/api/") or request.content_type == "application/json":
-        message = f"Your role needs a second factor: set it up at {address} first."
+        message = _("Your role needs a second factor: set it up at %(address)s first.")
+        message = message % {"address": address}
         error = {"message": message, "type": "permission_error", "param": None}
         return JsonResponse({"error": {**error, "code": "second_factor_needed"}}, status=403)
     if request.headers.get("hx-request"):

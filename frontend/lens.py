@@ -11,8 +11,11 @@ from frontend.words import category_word, class_word, found_word, sensitivity_wo
 Explained = Mapping[str, Any]
 
 
-def lens_of(explained: Explained) -> dict[str, object]:
-    """What the page shows before sending. Content-free: classes and counts, never text."""
+def lens_of(explained: Explained, *, found_apart: bool = False) -> dict[str, object]:
+    """What the page shows before sending. Content-free: classes and counts, never text.
+
+    `found_apart`: the page shows the findings by themselves, so the reason does not repeat them.
+    """
     candidates: Sequence[Explained] = explained["candidates"]
     badge = _badge(candidates)
     label = explained["label"]
@@ -20,7 +23,7 @@ def lens_of(explained: Explained) -> dict[str, object]:
     return {
         "badge": badge,
         "headline": _headline(badge, candidates),
-        "reason": _reason(badge, explained, findings),
+        "reason": _reason(badge, explained, [] if found_apart else findings),
         "label": [
             sensitivity_word(label["sensitivity"]),
             *(category_word(name) for name in label["categories"]),

@@ -121,6 +121,8 @@ urlpatterns: list[URLPattern] = [
     *policies.urlpatterns,
     *money.urlpatterns,
     path("audit/", audit.decisions, name="audit"),
+    path("audit/decisions.<str:format>", audit.decisions_file, name="audit-file"),
     path("audit/changes/", audit.changes, name="audit-changes"),
+    path("audit/changes.<str:format>", audit.changes_file, name="audit-changes-file"),
     path("audit/<str:decision_id>/", audit.decision, name="audit-decision"),
 ]

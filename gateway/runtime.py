@@ -30,6 +30,7 @@ from gateway.telemetry.tally import Tally
 from gateway.telemetry.wiring import Telemetry
 from gateway.telemetry.worker_page import serve
 from gateway.usage.gate import LeaseGate
+from gateway.usage.loads import Loads
 from gateway.usage.rebuilding import DatabaseLedger
 
 log = logging.getLogger(__name__)
@@ -50,6 +51,7 @@ class Runtime:
         self._contents: ContentKeeper | None = None
         self._telemetry: Telemetry | None = None
         self._leases: LeaseGate | None = None
+        self._loads: Loads | None = None
         self._providers: dict[str, Provider] = {}
         self._sockets: tempfile.TemporaryDirectory[str] | None = None
 
@@ -95,6 +97,10 @@ class Runtime:
             watch=self._telemetry.watch,
             now=clock.now,
         )
+        self._loads = Loads(
+            settings.REDIS_URL, who=self._journal.writer.id, mine=self.gateway.router.loads
+        )
+        await self._loads.start()
         if self._role == "worker" and settings.WORKER_METRICS_PORT:
             serve(
                 settings.WORKER_METRICS_HOST,
@@ -132,6 +138,8 @@ class Runtime:
             await asyncio.to_thread(self._telemetry.close)
         if self._commits is not None:
             await asyncio.to_thread(self._commits.close)
+        if self._loads is not None:
+            await self._loads.aclose()
         if self._leases is not None:
             await self._leases.aclose()
         if self._snapshots is not None:

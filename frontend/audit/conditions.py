@@ -12,9 +12,10 @@ from django.utils.dateparse import parse_date
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
-from frontend.words import CATEGORIES
+from frontend.words import CATEGORIES, class_word
 from gateway.accounts.models import Project, User, normalise_email
 from gateway.audit.search import Search
+from policies.classification.recognizers import DATA_CLASSES
 
 # How far back, in hours; empty: for ever.
 SPANS: Final[dict[str, Promise]] = {
@@ -38,7 +39,10 @@ DECISIONS: Final[dict[str, Promise]] = {
     "unknown_alias": _("No such model"),
 }
 DEFAULT_SPAN: Final = "168"
-NAMES: Final = ("who", "project", "zone", "category", "decision", "span", "since", "until")
+NAMES: Final = (
+    *("who", "project", "zone", "deployment", "category", "class", "decision"),
+    *("span", "since", "until"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +99,8 @@ class Conditions:
             projects=(values["project"],) if values["project"] else (),
             actor=_actor(values["who"]) if values["who"] else "",
             zone=values["zone"],
+            deployment=values["deployment"],
+            data_class=values["class"],
             category=values["category"],
             decision=values["decision"],
             since=since,
@@ -107,11 +113,15 @@ class Conditions:
         named: dict[str, str | Promise] = {"": _("Every project")}
         named |= {each.slug: each.name for each in projects}
         categories = {"": _("Every category"), **CATEGORIES}
+        classes: dict[str, str | Promise] = {"": _("Anything"), **_classes()}
         return [
             Filter("who", _("Who (e-mail address)"), values["who"], kind="search"),
             _chosen("project", _("Project"), named, values["project"]),
             _chosen("zone", _("Zone"), ZONES, values["zone"]),
+            # Typed, not chosen: who audits one project is not told of every deployment there is.
+            Filter("deployment", _("Deployment"), values["deployment"], kind="search"),
             _chosen("category", _("Category"), categories, values["category"]),
+            _chosen("class", _("Found"), classes, values["class"]),
             _chosen("decision", _("Outcome"), DECISIONS, values["decision"]),
             _chosen("span", _("Time"), SPANS, values["span"]),
             Filter("since", _("From"), values["since"], kind="date"),
@@ -126,6 +136,12 @@ def _chosen(
         choices = {**choices, value: value}
     options = [Choice(each, str(said), each == value) for each, said in choices.items()]
     return Filter(name, word, value, options, kind="select")
+
+
+def _classes() -> dict[str, str]:
+    """Shipped data classes by their words; others can be asked for in the address."""
+    named = ((name, class_word(name)) for name in DATA_CLASSES)
+    return dict(sorted(named, key=lambda each: each[1].casefold()))
 
 
 def _hours(span: str) -> int:

@@ -166,9 +166,17 @@ def _ended(record: RequestRecord) -> Step:
             % {"prompt": record.prompt_tokens or 0, "completion": record.completion_tokens or 0}
         )
     if record.restored:
-        notes.append(_("%(n)d masked values were put back.") % {"n": record.restored})
+        count = record.restored
+        words = ngettext(
+            "%(n)d masked value was put back.", "%(n)d masked values were put back.", count
+        )
+        notes.append(words % {"n": count})
     if record.unrestored:
-        notes.append(_("%(n)d placeholders stayed as they were.") % {"n": record.unrestored})
+        count = record.unrestored
+        words = ngettext(
+            "%(n)d placeholder stayed as it was.", "%(n)d placeholders stayed as they were.", count
+        )
+        notes.append(words % {"n": count})
     cost = cost_of(record)
     if cost:
         notes.append(_("Cost: $%(cost)s.") % {"cost": cost})

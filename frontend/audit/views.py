@@ -5,19 +5,23 @@ from urllib.parse import urlencode
 
 from django.contrib.auth.decorators import login_required
 from django.core.exceptions import PermissionDenied, ValidationError
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
 from django.shortcuts import render
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_safe
+from django.views.decorators.http import require_http_methods, require_safe
 
 from frontend.audit.conditions import Conditions
 from frontend.audit.events import changes_of
+from frontend.audit.files import as_file
+from frontend.audit.kept import keeping_sentence, kept_of
 from frontend.audit.rows import rows_of
 from frontend.audit.steps import steps_of
 from gateway.accounts.models import User
 from gateway.accounts.services import evidence
 from gateway.audit.event_types import EventType
+from gateway.audit.export import ExportFormat
 from gateway.audit.search import NoSuchPage, Page
 
 PAGE_ROWS = 50
@@ -50,23 +54,69 @@ def decisions(request: HttpRequest) -> HttpResponse:
         "filters": conditions.filters(projects),
         "rows": rows_of(page.rows),
         "problem": problem,
+        "query": "" if problem else conditions.query(),
         "older": conditions.query(after=page.next) if page.next else "",
         "newest": conditions.query() if request.GET.get("after") else "",
         "many_projects": len(projects) > 1,
+        "keeping": keeping_sentence(projects, conditions.values["project"]),
     }
     return render(request, "frontend/audit/decisions.html", context, status=400 if problem else 200)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@never_cache
+@login_required
+def decision(request: HttpRequest, decision_id: str) -> HttpResponse:
+    """One decision, step by step; a POST reads what is kept of it, which is an event."""
+    user = cast("User", request.user)
+    record = evidence.see_request(by=user, decision_id=decision_id)
+    [row] = rows_of([record])
+    context = {
+        "page": "audit",
+        "row": row,
+        "record": record,
+        "steps": steps_of(record),
+        "kept": kept_of(record, user, read=request.method == "POST"),
+    }
+    return render(request, "frontend/audit/decision.html", context)
 
 
 @require_safe
 @never_cache
 @login_required
-def decision(request: HttpRequest, decision_id: str) -> HttpResponse:
-    """One decision, step by step."""
+def decisions_file(request: HttpRequest, format: str) -> HttpResponseBase:
+    """Every decision that the address asks for, as a file; an event."""
     user = cast("User", request.user)
-    record = evidence.see_request(by=user, decision_id=decision_id)
-    [row] = rows_of([record])
-    context = {"page": "audit", "row": row, "record": record, "steps": steps_of(record)}
-    return render(request, "frontend/audit/decision.html", context)
+    wanted = _format(format)
+    try:
+        search = Conditions.read(request.GET.dict()).search()
+    except ValidationError as error:
+        return HttpResponse(" ".join(error.messages), status=400, content_type="text/plain")
+    lines = evidence.export_requests(by=user, wanted=search, format=wanted)
+    return as_file(request, lines, name="decisions", format=wanted)
+
+
+@require_safe
+@never_cache
+@login_required
+def changes_file(request: HttpRequest, format: str) -> HttpResponseBase:
+    """Every change that the address asks for, as a file; an event."""
+    user = cast("User", request.user)
+    wanted = _format(format)
+    lines = evidence.export_events(
+        by=user,
+        type=request.GET.get("type", ""),
+        project=request.GET.get("project", ""),
+        format=wanted,
+    )
+    return as_file(request, lines, name="changes", format=wanted)
+
+
+def _format(word: str) -> ExportFormat:
+    try:
+        return ExportFormat(word)
+    except ValueError:
+        raise Http404 from None
 
 
 @require_safe

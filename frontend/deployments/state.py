@@ -1,11 +1,12 @@
 """How a deployment does, in a word and an icon: what is configured, and what came of it lately."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 from enum import StrEnum
 from typing import Final
 
+from django.conf import settings
 from django.utils import timezone
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
@@ -17,6 +18,7 @@ from gateway import runtime
 from gateway.audit.serving import Served, served_since
 from gateway.deployments.models import Deployment
 from gateway.protocol.errors import GatewayError
+from gateway.usage.loads import loads_now
 from policies.engine.facts import DeploymentFacts
 
 LATELY: Final = timedelta(hours=1)
@@ -68,7 +70,7 @@ class Line:
     badge: Badge
     state: State
     note: str  # what there is to know beside the state
-    load: int  # requests under way in this process
+    load: int | None  # requests under way, in every process; None: not known
     first_byte: str  # "0.4 s", or empty
     failed: str  # "3 % of 120", or empty
     clearance: str
@@ -77,10 +79,16 @@ class Line:
 
 
 def lines_of(rows: Iterable[Deployment]) -> list[Line]:
-    """In the order given. Two queries, for what they served in the last hour."""
+    """In the order given. Two queries, for what they served in the last hour, and the store."""
     lately = served_since(timezone.now() - LATELY)
     today = timezone.now().date()
-    return [_line(row, lately.get(row.name, Served()), today) for row in rows]
+    loads = loads_now(settings.REDIS_URL)
+    return [
+        _line(
+            row, lately.get(row.name, Served()), today, None if loads is None else loads[row.name]
+        )
+        for row in rows
+    ]
 
 
 def clearance_sentence(facts: DeploymentFacts) -> str:
@@ -114,21 +122,19 @@ def evidence_words(facts: DeploymentFacts, today: date) -> tuple[str, bool]:
     return _("until %(day)s") % {"day": day}, False
 
 
-def live_state(names: Sequence[str]) -> dict[str, tuple[int, bool]]:
-    """Of each: requests under way, and whether it goes last for failing; as this process knows."""
+def _goes_last(name: str) -> bool:
+    """Whether it goes last for failing, as this process knows."""
     try:
         gateway = runtime.gateway()
     except GatewayError:
-        return {}
-    now_s = gateway.monotonic()
-    return {name: gateway.router.state(name, now_s=now_s) for name in names}
+        return False
+    return gateway.router.state(name, now_s=gateway.monotonic())[1]
 
 
-def _line(row: Deployment, served: Served, today: date) -> Line:
+def _line(row: Deployment, served: Served, today: date, load: int | None) -> Line:
     facts = row.facts()
     evidence, expired = evidence_words(facts, today)
-    load, paused = live_state([row.name]).get(row.name, (0, False))
-    state = _state(row, served, paused)
+    state = _state(row, served, _goes_last(row.name))
     where = " · ".join(part for part in (row.vendor, row.region) if part)
     return Line(
         name=row.name,

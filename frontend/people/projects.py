@@ -30,6 +30,7 @@ from gateway.accounts.services import (
     floor_of,
     remove_member,
 )
+from gateway.content.services import keeping_days
 from policies.engine.labels import Label, Sensitivity
 
 
@@ -107,6 +108,7 @@ def project_page(request: HttpRequest, slug: str) -> HttpResponse:
         ],
         "accounts": accounts.annotate(keys_made=Count("keys")).order_by("-active", "name"),
         "limits": limits_of(project),
+        "kept_days": keeping_days().get(project.slug),
         "role_words": role_words(),
         "may_change": may_act(user, Act.CHANGE_PROJECT, project),
         "may_lower": may_act(user, Act.LOWER_FLOOR),

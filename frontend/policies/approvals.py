@@ -1,6 +1,5 @@
 """`/approvals/`: requests and exceptions that wait for somebody's word, and asking for one."""
 
-import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -10,7 +9,7 @@ from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
@@ -20,6 +19,7 @@ from django.views.decorators.http import require_http_methods
 
 from frontend.audit.rows import name_of, names_of
 from frontend.policies import waiting_exceptions
+from frontend.policies.finding import one_of
 from frontend.words import category_word, found_word, sensitivity_word
 from gateway.accounts.access import get_project_for, projects_of
 from gateway.accounts.models import Project, User
@@ -103,7 +103,7 @@ def _act(request: HttpRequest, user: User) -> str:
         return _("It waits for somebody who may approve it. Show them what it says.")
     if name in waiting_exceptions.ACTS:
         return waiting_exceptions.act(name, cast("Mapping[str, str]", request.POST), user)
-    approval = _found(request.POST.get("approval", ""), user)
+    approval = one_of(service.approvals_for(user), request.POST.get("approval", ""))
     if name == "grant":
         hours = request.POST.get("hours", "")
         if hours not in HOURS:
@@ -115,17 +115,6 @@ def _act(request: HttpRequest, user: User) -> str:
         service.refuse_approval(by=user, approval=approval, note=note)
         return _("It stays refused.")
     raise ValidationError(_("There is no such button."))
-
-
-def _found(key: str, user: User) -> Approval:
-    try:
-        number = uuid.UUID(key)
-    except ValueError:
-        raise Http404 from None
-    found = service.approvals_for(user).filter(pk=number).first()
-    if found is None:
-        raise Http404
-    return found
 
 
 def _shown(rows: Sequence[Approval], user: User) -> list[Shown]:

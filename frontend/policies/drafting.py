@@ -102,7 +102,7 @@ def _save(asked: _Asked) -> Came:
 
 
 def _publish(asked: _Asked) -> Came:
-    """What stands in the page is what is published: it is saved first."""
+    """What stands in the page is what is published: it is saved first. Not without a reason."""
     draft = drafts.save_draft(
         by=asked.by,
         project=asked.project,
@@ -110,6 +110,10 @@ def _publish(asked: _Asked) -> Came:
         version=asked.version,
         base=_base(asked),
     )
+    if not asked.reason.strip():
+        raise ValidationError(
+            _("The draft is saved. To publish it, say why: that stands in the history.")
+        )
     done = publications.publish_draft(
         by=asked.by, project=asked.project, version=draft.version, reason=asked.reason
     )

@@ -1,6 +1,7 @@
 """Recipes: a sentence is filled, shown with what it would add and what may surprise, and added."""
 
 from collections.abc import Mapping
+from copy import deepcopy
 from typing import Any, cast
 
 from django import forms
@@ -15,7 +16,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 
 from frontend.policies import words as w
-from frontend.policies.drafting import Came
+from frontend.policies.drafting import Came, as_yaml
 from frontend.policies.places import address, project_to_edit, whose
 from frontend.policies.rule_form import Picks
 from frontend.policies.saving import save, version_of
@@ -74,11 +75,14 @@ def recipes_page(request: HttpRequest, slug: str | None = None) -> HttpResponse:
         "chosen": chosen,
         "form": form,
         "cooked": _shown(cooked, project) if cooked is not None else None,
+        "wrong": _wrong(form),
         "came": came,
         "may_clear": user.is_admin,
         "may_budget": user.is_admin if project is None else may(user, project, Role.OWNER),
         "version": version_of(request.POST, draft),
     }
+    if request.headers.get("hx-request"):
+        return render(request, "frontend/policies/recipe_preview.html", context)
     status = came.status if form is None or not form.errors else 400
     return render(request, "frontend/policies/recipes.html", context, status=status)
 
@@ -125,6 +129,18 @@ def _field(label: str, kind: BlankKind, choices: list[str]) -> forms.Field:
     )
 
 
+def _wrong(form: forms.Form | None) -> list[str]:
+    """What is wrong with the answers, but for those that are still open."""
+    told = form.errors.as_data() if form is not None and form.is_bound else {}
+    return [
+        str(sentence)
+        for errors in told.values()
+        for error in errors
+        if error.code != "required"
+        for sentence in error.messages
+    ]
+
+
 def _cook(form: forms.Form, recipe: str, user: User, project: Project | None) -> Cooked | None:
     if not form.is_valid():
         return None
@@ -168,6 +184,19 @@ def _shown(cooked: Cooked, project: Project | None) -> dict[str, Any]:
         "rules": editing.rule_lines_of(alone, project=project),
         "never": editing.never_lines_of({**alone, "never": list(built.never)}, project=project),
         "tests": len(built.tests),
+        "yaml": as_yaml(
+            {
+                section: [
+                    deepcopy(dict(part)) for part in parts
+                ]  # YAML would point to what is shared
+                for section, parts in (
+                    ("rules", built.rules),
+                    ("never", built.never),
+                    ("tests", built.tests),
+                )
+                if parts
+            }
+        ),
         "needs": [_mended(each, built) for each in built.needs],
         "surprises": [_mended(each, built) for each in built.surprises],
         "problems": [f"{each.sentence} {each.advice}" for each in cooked.problems],

@@ -13,10 +13,10 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_safe
 
 from frontend.policies import life, organisation_shadow
-from frontend.policies.drafting import Came, act
+from frontend.policies.drafting import Came, act, as_yaml
 from frontend.policies.matrix import levels, matrix_of
 from frontend.policies.places import may_edit, project_to_see, whose
-from frontend.policies.trying import Trial, try_it
+from frontend.policies.trying import Trial, projects_to_try, try_it
 from gateway.accounts.models import Project, User
 from gateway.accounts.services.evidence import audited_projects
 from gateway.deployments.models import ModelAlias, WaitingState
@@ -39,13 +39,14 @@ def policy_page(request: HttpRequest, slug: str | None = None) -> HttpResponse:
     """The policy of a project or, without a slug, the organisation's."""
     user = cast("User", request.user)
     project = project_to_see(user, slug)
-    came, trial = Came(), None
+    came = Came()
+    trial: Trial | None = None
     form = None
     if request.method == "POST":
         given = {key: str(value) for key, value in request.POST.items()}
         name = given.get("act", "")
         if name == "try":
-            trial = _try(given, user, project)
+            trial = try_it(given, user=user, project=project)
         elif name == "exception-add" and project is not None:
             form = life.exception_form(project, user, request.POST)
             came = life.add_exception(form, by=user, project=project)
@@ -63,7 +64,7 @@ def policy_page(request: HttpRequest, slug: str | None = None) -> HttpResponse:
     if form is not None:
         context["exception_form"] = form
     if trial is not None and request.headers.get("hx-request"):
-        return render(request, "frontend/policies/trial.html", context)
+        return render(request, "trial/trial.html", context)
     return render(request, "frontend/policies/policy.html", context, status=came.status)
 
 
@@ -111,8 +112,6 @@ def _unified(before: Any, after: Any) -> list[tuple[str, str]]:
     """The two as YAML, line by line: `same`, `gone`, `come`."""
     import difflib  # noqa: PLC0415 -- for this page alone
 
-    from frontend.policies.drafting import as_yaml  # noqa: PLC0415
-
     kinds = {"-": "gone", "+": "come", "@": "skip"}
     lines = difflib.unified_diff(
         as_yaml(before or {}).splitlines(), as_yaml(after).splitlines(), lineterm="", n=3
@@ -121,12 +120,6 @@ def _unified(before: Any, after: Any) -> list[tuple[str, str]]:
     return [
         (kinds.get(line[:1], "same"), "⋯" if line.startswith("@@") else line[1:]) for line in shown
     ]
-
-
-def _try(given: Given, user: User, project: Project | None) -> Trial:
-    if project is None:
-        return Trial(problem=_("Try it in a project: the organisation has no models of its own."))
-    return try_it(given, user=user, project=project)
 
 
 def _context(request: HttpRequest, user: User, project: Project | None) -> dict[str, Any]:
@@ -147,6 +140,8 @@ def _context(request: HttpRequest, user: User, project: Project | None) -> dict[
         "levels": levels(),
         "matrix": matrix_of(project),
         "aliases": list(ModelAlias.objects.order_by("name").values_list("name", flat=True)),
+        "projects_to_try": projects_to_try(user) if project is None else (),
+        "yaml": as_yaml(named_document(project, "current") or {}) if own.revision else "",
         "may_edit": editor,
         "may_review": may_review(user),
         "may_audit": project is not None and project.slug in audited,

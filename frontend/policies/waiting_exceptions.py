@@ -1,17 +1,16 @@
 """Exceptions that wait for a second person, as the page of approvals has them."""
 
-import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from django.core.exceptions import ValidationError
-from django.http import Http404
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from frontend.audit.rows import name_of, names_of
+from frontend.policies.finding import one_of
 from gateway.accounts.access import may
 from gateway.accounts.models import User
 from gateway.accounts.roles import Role
@@ -59,7 +58,8 @@ def seen(user: User) -> dict[str, Any]:
 def act(name: str, given: Mapping[str, str], user: User) -> str:
     """Do what a button says; what to say of it. Raises Http404, PermissionDenied, Conflict,
     ValidationError."""
-    waiting, note = _found(given.get("exception", ""), user), given.get("note", "")
+    waiting = one_of(service.waiting_exceptions_for(user), given.get("exception", ""))
+    note = given.get("note", "")
     if name == "exception-withdraw":
         service.withdraw_exception(by=user, waiting=waiting)
         return _("The exception was taken back.")
@@ -71,17 +71,6 @@ def act(name: str, given: Mapping[str, str], user: User) -> str:
     except NotPublished as error:
         raise ValidationError([each.sentence for each in error.problems]) from error
     return _("The exception %(name)s holds.") % {"name": row.name}
-
-
-def _found(key: str, user: User) -> WaitingException:
-    try:
-        number = uuid.UUID(key)
-    except ValueError:
-        raise Http404 from None
-    found = service.waiting_exceptions_for(user).filter(pk=number).first()
-    if found is None:
-        raise Http404
-    return found
 
 
 def _shown(rows: Sequence[WaitingException], user: User) -> list[Shown]:

@@ -18,11 +18,16 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods
 
 from frontend.policies.drafting import Came, act, as_yaml, number_of
+from frontend.policies.expectation_form import (
+    ExpectationForm,
+    expectation_form,
+    lines_of_tests,
+)
 from frontend.policies.places import address, project_to_edit, whose
 from frontend.policies.rule_fields import selector_of, statement_fields
 from frontend.policies.rule_form import NeverForm
 from frontend.policies.saving import save
-from frontend.policies.trying import try_it
+from frontend.policies.trying import projects_to_try, try_it
 from gateway.accounts.models import Project, User
 from gateway.deployments.models import ModelAlias
 from policies.services import editing
@@ -48,12 +53,14 @@ def draft_page(request: HttpRequest, slug: str | None = None) -> HttpResponse:
     if request.method == "POST":
         given = {key: str(value) for key, value in request.POST.items()}
         name = given.get("act", "")
-        if name == "try" and project is not None:
+        if name == "try":
             extra["trial"] = try_it(given, user=user, project=project)
             if request.headers.get("hx-request"):
-                return render(request, "frontend/policies/trial.html", extra)
+                return render(request, "trial/trial.html", extra)
         elif name == "never":
             came, extra["never_form"] = _state_never(request, user, project)
+        elif name == "test-add":
+            came, extra["expectation_form"] = _add_test(request, user, project)
         elif name in _CHANGES:
             came = _change(name, given, user, project)
         else:
@@ -63,12 +70,18 @@ def draft_page(request: HttpRequest, slug: str | None = None) -> HttpResponse:
             gone = name in {"publish", "discard"}
             to = address("policy" if gone else "policy-draft", project)
             return HttpResponseRedirect(to + _fragment(name))
-    context = _context(request, project, came) | extra
+    context = _context(request, user, project, came) | extra
     return render(request, "frontend/policies/draft.html", context, status=came.status)
 
 
 def _fragment(name: str) -> str:
-    return {"never": "#never", "never-remove": "#never", "save": "#edit"}.get(name, "")
+    return {
+        "never": "#never",
+        "never-remove": "#never",
+        "test-add": "#tests",
+        "test-remove": "#tests",
+        "save": "#edit",
+    }.get(name, "")
 
 
 def _change(name: str, given: Given, user: User, project: Project | None) -> Came:
@@ -121,6 +134,22 @@ def _state_never(
     return came, form
 
 
+def _add_test(
+    request: HttpRequest, user: User, project: Project | None
+) -> tuple[Came, ExpectationForm]:
+    form = expectation_form(project, request.POST)
+    if not form.is_valid():
+        return Came(problems=[_("The test is not complete.")]), form
+    document = editing.with_part(editing.working_document(project), "tests", form.as_part(), None)
+    given = cast("Given", request.POST)
+    try:
+        return save(document, given, by=user, project=project), form
+    except Conflict as error:
+        return Came(problems=[str(error)], conflict=True), form
+    except ValidationError as error:
+        return Came(problems=list(error.messages)), form
+
+
 def never_form(project: Project | None, data: Any = None, at: int | None = None) -> NeverForm:
     """The form of a statement: empty, of the one at `at`, or as it was sent."""
     initial: dict[str, Any] = {"zones": ["cloud", "private_cloud"]}
@@ -132,7 +161,9 @@ def never_form(project: Project | None, data: Any = None, at: int | None = None)
     return form
 
 
-def _context(request: HttpRequest, project: Project | None, came: Came) -> dict[str, Any]:
+def _context(
+    request: HttpRequest, user: User, project: Project | None, came: Came
+) -> dict[str, Any]:
     draft = draft_of(project)
     current = named_document(project, "current")
     document = editing.working_document(project)
@@ -152,11 +183,14 @@ def _context(request: HttpRequest, project: Project | None, came: Came) -> dict[
         "never": editing.never_lines_of(document, project=project),
         "never_form": never_form(project, at=at),
         "never_at": at,
-        "tests": editing.parts(document, "tests"),
+        "tests": list(lines_of_tests(document)),
+        "expectation_form": expectation_form(project),
         "differences": difference(current, draft.document, known).sentences if draft else (),
         "written": written if written is not None else as_yaml(document),
         "aliases": list(ModelAlias.objects.order_by("name").values_list("name", flat=True)),
+        "scope": "organisation" if project is None else "project",
         "against_draft": True,
+        "projects_to_try": projects_to_try(user) if project is None else (),
         "came": came,
         "given": request.POST if request.method == "POST" else {},
     }

@@ -9,6 +9,7 @@ from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import render
+from django.utils.translation import gettext as _
 
 from frontend.access import chat_project
 from gateway.accounts.access import NoSuchProject
@@ -45,7 +46,7 @@ def in_our_shape(view: View[P]) -> View[P]:
         except GatewayError as error:
             return refusal(error)
         except NoSuchConversation:
-            return refusal(NotFound("There is no such conversation, or it is not yours."))
+            return refusal(NotFound(_("There is no such conversation, or it is not yours.")))
 
     functools.update_wrapper(answer, view)
     return answer
@@ -76,7 +77,7 @@ async def person_of(request: HttpRequest) -> User:
     """Who asks. Raises Unauthenticated."""
     user = await request.auser()
     if not user.is_authenticated:
-        raise Unauthenticated("You are signed out. Sign in again to go on.")
+        raise Unauthenticated(_("You are signed out. Sign in again to go on."))
     return user
 
 
@@ -87,7 +88,7 @@ def json_body(request: HttpRequest) -> dict[str, Any]:
     except (msgspec.DecodeError, UnicodeDecodeError):
         body = None
     if not isinstance(body, dict):
-        raise InvalidRequest("The request must be a JSON object.")
+        raise InvalidRequest(_("The request must be a JSON object."))
     return body
 
 
@@ -95,7 +96,7 @@ def text_in(body: dict[str, Any], name: str, *, default: str = "") -> str:
     """A text of the body. Raises InvalidRequest for anything else."""
     value = body.get(name, default)
     if not isinstance(value, str):
-        raise InvalidRequest(f"`{name}` must be a text.", param=name)
+        raise InvalidRequest(_("`%(name)s` must be a text.") % {"name": name}, param=name)
     return value
 
 
@@ -103,7 +104,7 @@ def number_in(body: dict[str, Any], name: str) -> int | None:
     """A whole number of the body, if there is one. Raises InvalidRequest."""
     value = body.get(name)
     if value is not None and (not isinstance(value, int) or isinstance(value, bool)):
-        raise InvalidRequest(f"`{name}` must be a whole number.", param=name)
+        raise InvalidRequest(_("`%(name)s` must be a whole number.") % {"name": name}, param=name)
     return value
 
 
@@ -111,7 +112,7 @@ def words_in(body: dict[str, Any], name: str) -> list[str]:
     """A list of texts of the body. Raises InvalidRequest."""
     value = body.get(name, [])
     if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
-        raise InvalidRequest(f"`{name}` must be a list of texts.", param=name)
+        raise InvalidRequest(_("`%(name)s` must be a list of texts.") % {"name": name}, param=name)
     return value
 
 
@@ -120,6 +121,8 @@ def writable_project(user: User, slug: object) -> Project:
     try:
         return chat_project(user, slug)
     except (NoSuchProject, Http404):
-        raise NotFound("There is no such project, or it is not yours.", param="project") from None
+        raise NotFound(
+            _("There is no such project, or it is not yours."), param="project"
+        ) from None
     except PermissionDenied:
-        raise MayNotChat("Your role in this project reads; it does not write.") from None
+        raise MayNotChat(_("Your role in this project reads; it does not write.")) from None

@@ -8,6 +8,7 @@ from typing import Any
 from asgiref.sync import sync_to_async
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_POST
 
 from frontend.drafts import Draft, read_draft, started_from
@@ -82,7 +83,7 @@ def _start(user: User, slug: str, body: dict[str, Any]) -> Exchange:
     text, model = text_in(body, "text"), text_in(body, "model")
     attachments = words_in(body, "attachments")
     if not model or not (text.strip() or attachments):
-        raise InvalidRequest("A message needs words or a file, and a model.", param="text")
+        raise InvalidRequest(_("A message needs words or a file, and a model."), param="text")
     settings = started_from(user, project, number_in(body, "prompt"))
     conversation = create_conversation(
         user,
@@ -174,7 +175,7 @@ async def feedback(request: HttpRequest, cid: str, mid: int) -> HttpResponseBase
     user = await person_of(request)
     good = json_body(request).get("good")
     if good is not None and not isinstance(good, bool):
-        raise InvalidRequest("`good` must be true, false or null.", param="good")
+        raise InvalidRequest(_("`good` must be true, false or null."), param="good")
     await sync_to_async(messages.give_feedback)(user, cid, mid, good)
     return told({})
 

@@ -13,6 +13,7 @@ from django.http import (
     HttpResponseRedirect,
 )
 from django.urls import reverse
+from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
@@ -74,7 +75,8 @@ def _decimal(text: str, name: str) -> float | None:
     try:
         return float(text)
     except ValueError:
-        raise InvalidRequest(f"{name} must be a number.", param=name) from None
+        message = _("%(name)s must be a number.") % {"name": name}
+        raise InvalidRequest(message, param=name) from None
 
 
 @require_POST

@@ -11,6 +11,7 @@ from django.http.response import HttpResponseBase
 from django.shortcuts import render
 from django.template.loader import render_to_string
 from django.urls import reverse
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
@@ -163,7 +164,7 @@ def _upload(request: HttpRequest, user: User, slug: str) -> dict[str, Any]:
     project = writable_project(user, slug)
     file = request.FILES.get("file")
     if not isinstance(file, UploadedFile):
-        raise InvalidRequest("There is no file.", param="file")
+        raise InvalidRequest(gettext("There is no file."), param="file")
     row = attachments.attach(user, project, name=file.name or "file", content=file.read())
     shown = file_shown(row)
     html = render_to_string("attachment/attachment.html", {"file": shown, "may_drop": True})

@@ -21,6 +21,7 @@ from gateway.audit.chain import CONTROL_WRITER
 from gateway.audit.columns import DECISION_COLUMNS, OUTCOME_COLUMNS
 from gateway.audit.models import AuditEvent, RequestRecord
 from gateway.audit.pages import in_pages
+from gateway.audit.search import MOST_ROWS, Search, search
 
 _REQUEST_COLUMNS: Final = (
     "decision_id",
@@ -83,9 +84,30 @@ def export(selection: Selection, *, format: ExportFormat) -> Iterator[str]:
             return _csv(requests, _REQUEST_COLUMNS)
         return map(_request_line, in_pages(requests, by="pk", key=attrgetter("pk")))
     events = _of_events(_selected(AuditEvent.objects.all(), selection), selection)
+    return export_events(events, format=format)
+
+
+def export_events(events: QuerySet[AuditEvent], *, format: ExportFormat) -> Iterator[str]:
+    """These events in the order they came in, a line each. Streams."""
     if format is ExportFormat.CSV:
         return _csv(events, _EVENT_COLUMNS)
     return map(_event_line, in_pages(events, by="pk", key=attrgetter("pk")))
+
+
+def export_found(wanted: Search, *, format: ExportFormat) -> Iterator[str]:
+    """The requests that meet all conditions, newest first, a line each. Streams."""
+    if format is ExportFormat.JSONL:
+        return map(_request_line, _found(wanted))
+    values = attrgetter(*_REQUEST_COLUMNS)
+    return _csv_lines(_REQUEST_COLUMNS, (values(row) for row in _found(wanted)))
+
+
+def _found(wanted: Search) -> Iterator[RequestRecord]:
+    page = search(wanted, limit=MOST_ROWS)
+    yield from page.rows
+    while page.next:
+        page = search(wanted, after=page.next, limit=MOST_ROWS)
+        yield from page.rows
 
 
 def _selected(rows: QuerySet[Any], selection: Selection) -> QuerySet[Any]:

@@ -1,13 +1,14 @@
 """Which projects keep content, who reads it, and when it goes."""
 
 from collections import Counter
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.db import transaction
 from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 
-from gateway.accounts.access import require
+from gateway.accounts.access import may, require
 from gateway.accounts.acting import Acting, actor_name
 from gateway.accounts.changes import changing, record_change
 from gateway.accounts.models import Project
@@ -64,6 +65,30 @@ def keep_content(*, by: Acting, project: Project, days: int | None) -> bool:
 def projects_that_keep() -> frozenset[str]:
     """The slugs of the projects that keep content. One query."""
     return frozenset(ContentRule.objects.values_list("project__slug", flat=True))
+
+
+def keeping_days() -> dict[str, int]:
+    """For how many days projects keep content, by slug; those left out keep none. One query."""
+    return dict(ContentRule.objects.values_list("project__slug", "days"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """That content of a request is kept: until when, and whether all of it."""
+
+    expires_at: datetime
+    whole: bool
+    readable: bool  # by who asks
+
+
+def kept_standing(*, by: Acting, decision_id: str) -> Standing | None:
+    """Whether content of a request is kept; None: it is not, or not any more. Reads none of it."""
+    row = KeptContent.objects.select_related("project").defer("sealed").filter(pk=decision_id)
+    found = row.first()
+    if found is None or found.expires_at <= timezone.now():
+        return None
+    readable = may(by, found.project, Role.AUDITOR)
+    return Standing(expires_at=found.expires_at, whole=found.whole, readable=readable)
 
 
 def read_content(*, by: Acting, decision_id: str) -> Exchange:

@@ -1,8 +1,11 @@
 """What would be decided, and why, as data: nothing is sent, reserved or journaled.
 
-The result holds classes and places, never text: it may be shown, logged and kept.
+What is told holds classes and places, never text: it may be shown, logged and kept. The masked
+bodies of a `Preview` are text, for whoever wrote it.
 """
 
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
@@ -37,6 +40,30 @@ def explain_request(  # noqa: PLR0913 -- a request has that many sides
     `age_s` is the snapshot's, for what a stale one denies. CPU only.
     Raises GatewayError for a body or declaration that would be refused anyway.
     """
+    return preview_request(
+        snapshot, principal, endpoint, body, declared, inherited=inherited, age_s=age_s
+    ).told
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Preview:
+    """What is told of a request, and by deployment the body that each would get masked."""
+
+    told: dict[str, Any]
+    masked: Mapping[str, Any] = field(repr=False)
+
+
+def preview_request(  # noqa: PLR0913 -- a request has that many sides
+    snapshot: Snapshot,
+    principal: Principal,
+    endpoint: Endpoint,
+    body: bytes,
+    declared: str = "",
+    *,
+    inherited: Label = PUBLIC,
+    age_s: float = 0.0,
+) -> Preview:
+    """As `explain_request`, with the masked bodies: the same that would be sent, as trees."""
     decided = decide_on(
         snapshot,
         Inbound(
@@ -53,6 +80,15 @@ def explain_request(  # noqa: PLR0913 -- a request has that many sides
         on_prem_only=on_prem_only_reason(snapshot, age_s),
         hearing=Hearing(previews=True),
     )
+    masked = {
+        candidate.deployment: decided.outgoing(candidate).request.tree
+        for candidate in decided.permit.candidates
+        if candidate.masked
+    }
+    return Preview(told=_told(decided, inherited), masked=masked)
+
+
+def _told(decided: Decided, inherited: Label) -> dict[str, Any]:
     permit, labelled, policy = decided.permit, decided.labelled, decided.view.policy
     told = explain(policy, decided.facts, permit)
     ways = [] if permit.allowed else ways_out(decided)

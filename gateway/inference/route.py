@@ -64,6 +64,10 @@ class Router:
         else:
             self._in_flight.pop(deployment, None)
 
+    def loads(self) -> Mapping[str, int]:
+        """Requests in flight by deployment; those without any are left out."""
+        return self._in_flight
+
     def state(self, deployment: str, *, now_s: float) -> tuple[int, bool]:
         """Requests in flight, and whether it goes last for what happened lately."""
         return self._in_flight.get(deployment, 0), self._held_against(deployment, now_s) > 0

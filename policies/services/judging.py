@@ -19,7 +19,13 @@ from policies.engine.document import Kind, PolicyDocument, Problem
 from policies.engine.prove import DEFAULT_LIMIT
 from policies.services.analysers import analyser_for
 from policies.services.proving import Proved, contradicted, not_proven, prove_in
-from policies.services.reading import known_to_projects, read_for_project, validate
+from policies.services.reading import (
+    known_names,
+    known_to_projects,
+    read_for_organisation,
+    read_for_project,
+    validate,
+)
 from policies.services.suspending import suspended_rules
 from policies.services.testing import TestResult, run_tests
 from policies.services.views import OwnClasses, Shared, compile_for, read_shared, view_of
@@ -151,6 +157,17 @@ def view_in(project: Project, shared: Shared, document: object | None) -> Projec
     """A project as requests would meet it under this document, without exceptions."""
     analyser = analyser_for(shared.own_classes(project))
     return view_of(project, shared, document=document, analyser=analyser)
+
+
+def view_with(project: Project, document: Mapping[str, object]) -> ProjectView:
+    """A project as requests would meet it if this document, its own or the organisation's, were
+    in effect; without exceptions. Raises ValueError (DocumentError) for one that does not read.
+    Reads the database."""
+    rows = list(Deployment.objects.all())
+    if document.get("kind") != Kind.ORGANISATION.value:
+        return view_in(project, read_shared(rows), document)
+    shared = read_shared(rows, organisation=read_for_organisation(document, known_names()))
+    return view_in(project, shared, shared.documents.get(project.pk))
 
 
 def bare_view(shared: Shared) -> ProjectView:

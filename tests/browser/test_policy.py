@@ -20,8 +20,15 @@ rules:
 def test_axe_finds_nothing_on_a_policy_with_a_text_tried(opened: Open, scheme: str) -> None:
     screens = opened("/p/demo/policy/", color_scheme=scheme)
     page = screens.page
+    rule = page.locator("[data-rule='project:mails-masked']")
     page.get_by_label("Text", exact=True).fill("Pay to DE89 3704 0044 0532 0130 00.")
     expect(page.locator("#trial .fact")).to_have_text("Stays on your servers")
+    expect(rule).not_to_have_attribute("data-matched", "")
+    page.get_by_label("Text", exact=True).fill(
+        "Ask ada@example.org, or pay DE89370400440532013000."
+    )
+    expect(rule).to_have_attribute("data-matched", "")
+    expect(rule).to_contain_text("matches the text you typed")
     expect(page.locator("#trial .places")).to_contain_text("demo-onprem")
     screens.expect_accessible()
     page.goto("/policy/")
@@ -48,6 +55,7 @@ def test_a_rule_published_here_holds_in_the_chat_within_a_second(opened: Open) -
     finally:
         page.goto("/p/demo/policy/draft/")
         page.get_by_label("The policy as YAML").fill(before)
+        page.get_by_label("Reason").fill("as it was")
         page.get_by_role("button", name="Publish", exact=True).click()
         expect(page.get_by_role("status").first).to_contain_text("is in effect")
 

@@ -20,8 +20,9 @@ from gateway.chat.sealing import Seal
 from gateway.chat.sharing import create_link
 from tests.frontend.conftest import BY, House, SignIn
 
-# Who: the owner of the conversation (a member), another member, those of lesser or no role.
-WHO = ["member", "editor", "auditor", "admin", "stranger", "nobody", "signed out"]
+# Who: whose conversation it is (a member), the project's owner and editor, who see no more of it
+# than others, those of lesser or no role.
+WHO = ["member", "owner", "editor", "auditor", "admin", "stranger", "nobody", "signed out"]
 JSON = "application/json"
 
 
@@ -62,54 +63,64 @@ def fetch(client: Client, method: str, path: str, body: Any = None) -> int:
 
 # What each address answers, by who asks. In the order of WHO; the conversation is private.
 TABLE: list[tuple[str, str, Any, list[int]]] = [
-    ("GET", "/c/{cid}/", None, [200, 404, 404, 404, 404, 404, 302]),
-    ("GET", "/c/{cid}/earlier?before={reply}", None, [200, 404, 404, 404, 404, 404, 302]),
-    ("GET", "/c/{cid}/export.md", None, [200, 404, 404, 404, 404, 404, 302]),
-    ("GET", "/c/{cid}/export.json", None, [200, 404, 404, 404, 404, 404, 302]),
-    ("GET", "/c/{cid}/messages/{reply}/text", None, [200, 404, 404, 404, 404, 404, 401]),
-    ("POST", "/c/{cid}/title", {"form": 1, "title": "x"}, [302, 404, 404, 404, 404, 404, 302]),
-    ("POST", "/c/{cid}/pin", {"form": 1, "pinned": "1"}, [302, 404, 404, 404, 404, 404, 302]),
-    ("POST", "/c/{cid}/settings", {"form": 1}, [302, 404, 404, 404, 404, 404, 302]),
+    ("GET", "/c/{cid}/", None, [200, 404, 404, 404, 404, 404, 404, 302]),
+    ("GET", "/c/{cid}/earlier?before={reply}", None, [200, 404, 404, 404, 404, 404, 404, 302]),
+    ("GET", "/c/{cid}/export.md", None, [200, 404, 404, 404, 404, 404, 404, 302]),
+    ("GET", "/c/{cid}/export.json", None, [200, 404, 404, 404, 404, 404, 404, 302]),
+    ("GET", "/c/{cid}/messages/{reply}/text", None, [200, 404, 404, 404, 404, 404, 404, 401]),
+    ("POST", "/c/{cid}/title", {"form": 1, "title": "x"}, [302, 404, 404, 404, 404, 404, 404, 302]),
+    ("POST", "/c/{cid}/pin", {"form": 1, "pinned": "1"}, [302, 404, 404, 404, 404, 404, 404, 302]),
+    ("POST", "/c/{cid}/settings", {"form": 1}, [302, 404, 404, 404, 404, 404, 404, 302]),
     (
         "POST",
         "/c/{cid}/share",
         {"form": 1, "visibility": "private"},
-        [302, 404, 404, 404, 404, 404, 302],
+        [302, 404, 404, 404, 404, 404, 404, 302],
     ),
-    ("POST", "/c/{cid}/links", {"form": 1, "days": "7"}, [302, 404, 404, 404, 404, 404, 302]),
-    ("POST", "/c/{cid}/links/{link}/end", {"form": 1}, [302, 404, 404, 404, 404, 404, 302]),
-    ("POST", "/c/{cid}/delete", {"form": 1}, [302, 404, 404, 404, 404, 404, 302]),
+    ("POST", "/c/{cid}/links", {"form": 1, "days": "7"}, [302, 404, 404, 404, 404, 404, 404, 302]),
+    ("POST", "/c/{cid}/links/{link}/end", {"form": 1}, [302, 404, 404, 404, 404, 404, 404, 302]),
+    ("POST", "/c/{cid}/delete", {"form": 1}, [302, 404, 404, 404, 404, 404, 404, 302]),
     (
         "POST",
         "/chat/preview",
         {"conversation": "{cid}", "text": "x", "model": "auto"},
-        [503, 404, 404, 404, 404, 404, 401],
+        [503, 404, 404, 404, 404, 404, 404, 401],
     ),
-    ("POST", "/chat/preview", {"project": "lab", "text": "x"}, [503, 503, 403, 403, 404, 404, 401]),
-    ("POST", "/c/{cid}/messages", {"text": "x"}, [503, 404, 404, 404, 404, 404, 401]),
-    ("POST", "/c/{cid}/messages/{reply}/again", {}, [503, 404, 404, 404, 404, 404, 401]),
-    ("POST", "/c/{cid}/messages/{reply}/stop", {}, [200, 404, 404, 404, 404, 404, 401]),
-    ("POST", "/c/{cid}/messages/{person}/back", {}, [400, 404, 404, 404, 404, 404, 401]),
+    (
+        "POST",
+        "/chat/preview",
+        {"project": "lab", "text": "x"},
+        [503, 503, 503, 403, 403, 404, 404, 401],
+    ),
+    ("POST", "/c/{cid}/messages", {"text": "x"}, [503, 404, 404, 404, 404, 404, 404, 401]),
+    ("POST", "/c/{cid}/messages/{reply}/again", {}, [503, 404, 404, 404, 404, 404, 404, 401]),
+    ("POST", "/c/{cid}/messages/{reply}/stop", {}, [200, 404, 404, 404, 404, 404, 404, 401]),
+    ("POST", "/c/{cid}/messages/{person}/back", {}, [400, 404, 404, 404, 404, 404, 404, 401]),
     (
         "POST",
         "/c/{cid}/messages/{reply}/feedback",
         {"good": True},
-        [200, 404, 404, 404, 404, 404, 401],
+        [200, 404, 404, 404, 404, 404, 404, 401],
     ),
-    ("POST", "/c/{cid}/typing", {}, [503, 404, 404, 404, 404, 404, 401]),
-    ("POST", "/p/lab/messages", {"text": "x"}, [503, 503, 403, 403, 404, 404, 401]),
-    ("POST", "/p/lab/files", {"form": 1}, [400, 400, 403, 403, 404, 404, 401]),
-    ("POST", "/files/a00/drop", {}, [404, 404, 404, 404, 404, 404, 401]),
-    ("GET", "/p/lab/prompts/", None, [200, 200, 403, 403, 404, 404, 302]),
-    ("GET", "/p/lab/prompts/new", None, [200, 200, 403, 403, 404, 404, 302]),
-    ("GET", "/p/lab/prompts/{prompt}", None, [200, 404, 403, 403, 404, 404, 302]),
-    ("POST", "/p/lab/prompts/{prompt}/delete", {"form": 1}, [302, 404, 403, 403, 404, 404, 302]),
+    ("POST", "/c/{cid}/typing", {}, [503, 404, 404, 404, 404, 404, 404, 401]),
+    ("POST", "/p/lab/messages", {"text": "x"}, [503, 503, 503, 403, 403, 404, 404, 401]),
+    ("POST", "/p/lab/files", {"form": 1}, [400, 400, 400, 403, 403, 404, 404, 401]),
+    ("POST", "/files/a00/drop", {}, [404, 404, 404, 404, 404, 404, 404, 401]),
+    ("GET", "/p/lab/prompts/", None, [200, 200, 200, 403, 403, 404, 404, 302]),
+    ("GET", "/p/lab/prompts/new", None, [200, 200, 200, 403, 403, 404, 404, 302]),
+    ("GET", "/p/lab/prompts/{prompt}", None, [200, 404, 404, 403, 403, 404, 404, 302]),
+    (
+        "POST",
+        "/p/lab/prompts/{prompt}/delete",
+        {"form": 1},
+        [302, 404, 404, 403, 403, 404, 404, 302],
+    ),
     # A link opens to everybody who signs in.
-    ("GET", "/s/{secret}/", None, [302, 302, 302, 302, 302, 302, 302]),
-    ("GET", "/s/no-such-secret/", None, [404, 404, 404, 404, 404, 404, 302]),
-    ("GET", "/search/", None, [200, 200, 200, 200, 200, 200, 302]),
-    ("POST", "/search/results", {"form": 1, "q": "x"}, [200, 200, 200, 200, 200, 200, 302]),
-    ("GET", "/shortcuts/", None, [200, 200, 200, 200, 200, 200, 302]),
+    ("GET", "/s/{secret}/", None, [302, 302, 302, 302, 302, 302, 302, 302]),
+    ("GET", "/s/no-such-secret/", None, [404, 404, 404, 404, 404, 404, 404, 302]),
+    ("GET", "/search/", None, [200, 200, 200, 200, 200, 200, 200, 302]),
+    ("POST", "/search/results", {"form": 1, "q": "x"}, [200, 200, 200, 200, 200, 200, 200, 302]),
+    ("GET", "/shortcuts/", None, [200, 200, 200, 200, 200, 200, 200, 302]),
 ]
 
 

@@ -53,7 +53,7 @@ def lab(house: House) -> House:
 
 def post(client: Client, act: str, **fields: object) -> str:
     """Press a button; the page that follows, as text."""
-    form = {"act": act, "version": "0", "base": "0", **fields}
+    form = {"act": act, "version": "0", "base": "0", "reason": "for a test", **fields}
     page = PAGE if act in {"agree", "reject", "withdraw", "roll-back"} else DRAFT
     answer = client.post(page, form, follow=True)
     text = html.unescape(answer.content.decode())
@@ -117,6 +117,15 @@ def test_publishing_puts_it_in_effect_with_its_reason(lab: House, signed_in: Sig
     [revision] = PolicyRevision.objects.all()
     assert revision.author == f"user:{lab.people['editor'].pk}"
     assert not PolicyDraft.objects.exists()
+
+
+@pytest.mark.parametrize("reason", ["", "  "])
+def test_nothing_is_published_without_a_reason(lab: House, signed_in: SignIn, reason: str) -> None:
+    page = post(signed_in("editor"), "publish", document=GOOD, reason=reason)
+    assert page.startswith("400 ")
+    assert "To publish it, say why" in page
+    assert "health-stays" in page
+    assert not PolicyRevision.objects.exists()
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from datetime import datetime
 
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.db import transaction
+from django.db.models import QuerySet
 from django.http import Http404
 
 from gateway.accounts.access import may, projects_of, require, require_admin
@@ -19,6 +20,8 @@ from gateway.accounts.models import Project, User
 from gateway.accounts.roles import Role, stand_ins_for
 from gateway.audit.days import Day, day_between
 from gateway.audit.event_types import EventType
+from gateway.audit.export import ExportFormat, ExportKind, export_found
+from gateway.audit.export import export_events as exported_events
 from gateway.audit.holds import NotKept, end_hold, place_hold
 from gateway.audit.left import Left, what_left
 from gateway.audit.models import AuditEvent, RequestRecord
@@ -52,6 +55,18 @@ def search_requests(*, by: Acting, wanted: Search, after: str = "", limit: int =
             conditions=wanted.named(),
         )
     return page
+
+
+def export_requests(*, by: Acting, wanted: Search, format: ExportFormat) -> Iterator[str]:
+    """All requests that `search_requests` finds, newest first, a line each. Streams.
+
+    Handing them out is an event. Raises PermissionDenied.
+    """
+    if not _sees_all(by):
+        wanted = replace(wanted, projects=_own_projects(by, wanted.projects))
+    project = wanted.projects[0] if len(wanted.projects) == 1 else ""
+    _record_export(by, ExportKind.REQUESTS, format, project, wanted)
+    return export_found(wanted, format=format)
 
 
 def see_request(*, by: Acting, decision_id: str) -> RequestRecord:
@@ -89,18 +104,34 @@ def see_events(
     Auditors and admins of the organisation see all, others those of the projects they own or
     audit. Raises PermissionDenied for somebody who reads no audit. One query, two for the latter.
     """
-    rows = AuditEvent.objects.order_by("-seq")
-    if not _sees_all(by):
-        rows = rows.filter(project__in=_own_projects(by, (project,) if project else ()))
-    elif project:
-        rows = rows.filter(project=project)
-    if type:
-        rows = rows.filter(type=type)
+    rows = _events(by, type, project)
     if types:
         rows = rows.filter(type__in=types)
     if before is not None:
         rows = rows.filter(seq__lt=before)
-    return list(rows[:limit])
+    return list(rows.order_by("-seq")[:limit])
+
+
+def export_events(
+    *, by: Acting, type: str = "", project: str = "", format: ExportFormat
+) -> Iterator[str]:
+    """All events that `see_events` finds, in the order they came in, a line each. Streams.
+
+    Handing them out is an event. Raises PermissionDenied.
+    """
+    rows = _events(by, type, project)
+    given = [name for name, value in (("type", type), ("project", project)) if value]
+    _record_export(by, ExportKind.EVENTS, format, project, given)
+    return exported_events(rows, format=format)
+
+
+def _events(by: Acting, type: str, project: str) -> "QuerySet[AuditEvent]":
+    rows = AuditEvent.objects.all()
+    if not _sees_all(by):
+        rows = rows.filter(project__in=_own_projects(by, (project,) if project else ()))
+    elif project:
+        rows = rows.filter(project=project)
+    return rows.filter(type=type) if type else rows
 
 
 def audited_projects(by: Acting) -> list[Project]:
@@ -200,6 +231,30 @@ def _own_projects(by: Acting, named: tuple[str, ...]) -> tuple[str, ...]:
         if slug not in found or not may(by, found[slug], Role.AUDITOR):
             raise PermissionDenied("This needs the role auditor in the project.")
     return named
+
+
+def _record_export(
+    by: Acting, kind: ExportKind, format: ExportFormat, project: str, wanted: Search | list[str]
+) -> None:
+    """As for a search: the conditions by name, not their values."""
+    since, until = None, None
+    if isinstance(wanted, Search):
+        since, until, wanted = wanted.since, wanted.until, wanted.named()
+    record_event(
+        actor=actor_name(by),
+        type=EventType.AUDIT_EXPORTED,
+        object_type="audit",
+        object_id=kind.value,
+        project=project,
+        details={
+            "format": format.value,
+            "kind": kind.value,
+            "since": since.isoformat() if since else None,
+            "until": until.isoformat() if until else None,
+            "project": project,
+            "conditions": wanted,
+        },
+    )
 
 
 def _record(
