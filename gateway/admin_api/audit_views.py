@@ -93,7 +93,10 @@ class AuditEvents(APIView):
 class AuditEventsFile(APIView):
     """`GET /api/audit/events.csv` and `.jsonl`: all of them as a file."""
 
-    @extend_schema(parameters=[EventsQuestion], responses={(200, "text/csv"): str})
+    @extend_schema(
+        parameters=[EventsQuestion],
+        responses={(200, "text/csv"): str, (200, "application/jsonl"): str},
+    )
     def get(self, request: Request, suffix: str) -> StreamingHttpResponse:
         """A JSON line holds the event as it was hashed, and its place in the chain."""
         if suffix not in set(ExportFormat):

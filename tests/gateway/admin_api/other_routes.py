@@ -84,6 +84,9 @@ USAGE = inside(
 )
 MONEY = inside(admin=OK, auditor=OK, owner=OK, editor=OK, member=OK, key=OK)
 LIMITS = inside(admin=OK, auditor=403, owner=403, editor=403, member=403, there=403)
+AUDITED = inside(
+    admin=OK, auditor=OK, owner=OK, editor=403, member=403, project_auditor=OK, refused=403
+)
 LOOK = above(admin=OK, approver=OK, auditor=OK)
 CHANGE = above(admin=OK)
 # The change that waits is the admin's own.
@@ -232,6 +235,15 @@ OTHERS: tuple[Route, ...] = (
             answers=GRANT,
         )
         for method in ("PUT", "DELETE")
+    ),
+    Route(
+        method="GET", pattern="audit/events", path="audit/events?project={slug}", answers=AUDITED
+    ),
+    Route(
+        method="GET",
+        pattern="audit/events.<str:suffix>",
+        path="audit/events.csv?project={slug}",
+        answers=AUDITED,
     ),
     Route(method="GET", pattern="usage", path="usage?project={slug}", answers=USAGE),
     Route(method="GET", pattern="usage.csv", path="usage.csv?project={slug}", answers=USAGE),

@@ -46,9 +46,9 @@ def ask(user: User, path: str = "events", **given: Any) -> HttpResponse | Stream
     return response
 
 
-def ids(response: HttpResponse | StreamingHttpResponse) -> list[str]:
-    assert response.status_code == 200
+def ids(response: object) -> list[str]:
     assert isinstance(response, HttpResponse)
+    assert response.status_code == 200
     return [event["object_id"] for event in json.loads(response.content)["events"]]
 
 

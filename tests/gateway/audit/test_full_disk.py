@@ -76,7 +76,8 @@ def test_the_loading_process_says_so_and_goes_on_by_itself(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     written(journal, writing)
-    stop, failures = threading.Event(), []
+    stop = threading.Event()
+    failures: list[int] = []
     step = Loader._store
 
     def store(self: Loader, reading: object) -> None:

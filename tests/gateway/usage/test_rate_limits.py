@@ -219,7 +219,7 @@ def test_a_limit_is_set_by_who_may_and_is_an_event(limited: Limited) -> None:
     set_rates(by=world.owner, rates=rates, key=limited.key)
     for subject in ({"project": world.project}, {"deployment": world.local}):
         with pytest.raises(PermissionDenied):
-            set_rates(by=world.owner, rates=rates, **subject)  # type: ignore[arg-type]
+            set_rates(by=world.owner, rates=rates, **subject)
     with pytest.raises(PermissionDenied):
         set_rates(by=world.member, rates=rates, key=limited.key)
     [event] = AuditEvent.objects.filter(type="limit.changed")
