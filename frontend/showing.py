@@ -19,6 +19,7 @@ from gateway.chat.models import Attachment, AttachmentKind, Author, Conversation
 from gateway.chat.receipts import MaskedItem, Receipt, read_receipt
 from gateway.chat.sealing import Seal
 from gateway.chat.tree import Tree
+from gateway.files.keys import project_key
 
 COLOURS = 6
 PEEKED = 4  # masked things that a glance shows; the receipt has all
@@ -125,10 +126,11 @@ def show(
 ) -> list[Shown]:
     """Messages as they are now. `growing`: replies that are watched while they are written.
 
-    `rows` carry their author. Stores HTML that had to be made. Two queries beside the rows'.
+    `rows` carry their author. Two queries beside the rows', and one for each reply of which HTML
+    had to be made, which is stored.
     """
     found = list(rows)
-    files = _files(found)
+    files = _files(conversation, found)
     return [
         _shown(row, conversation, seal, tree, files.get(row.pk, ()), growing or {}) for row in found
     ]
@@ -194,21 +196,23 @@ def _html(row: Message, seal: Seal, growing: Growing | None) -> tuple[str, str]:
     return html, ""
 
 
-def _files(rows: list[Message]) -> dict[int, tuple[Json, ...]]:
+def _files(conversation: Conversation, rows: list[Message]) -> dict[int, tuple[Json, ...]]:
     ids = [row.pk for row in rows if row.role == Author.PERSON]
     found: dict[int, tuple[Json, ...]] = {}
     if not ids:
         return found
-    attachments = Attachment.objects.filter(message_id__in=ids).select_related("project")
-    for row in attachments.order_by("created_at"):
+    attachments = list(Attachment.objects.filter(message_id__in=ids).order_by("created_at"))
+    key = project_key(conversation.project) if attachments else None
+    for row in attachments:
         if row.message_id is not None:
-            found[row.message_id] = (*found.get(row.message_id, ()), file_shown(row))
+            shown = file_shown(row, key=key)
+            found[row.message_id] = (*found.get(row.message_id, ()), shown)
     return found
 
 
-def file_shown(row: Attachment) -> Json:
-    """An attachment as its card shows it."""
-    file = sent_file(row)
+def file_shown(row: Attachment, *, key: bytes | None = None) -> Json:
+    """An attachment as its card shows it. `key`: its project's, where it is known."""
+    file = sent_file(row, key=key)
     return {
         "id": row.pk,
         "name": file.name,

@@ -29,7 +29,7 @@ def settings_of(conversation: Conversation, seal: Seal) -> Settings:
 def turns_to(conversation: Conversation, seal: Seal, path: list[int]) -> list[Turn]:
     """The turns along `path` that a model is told. Refused and failed exchanges are left out.
 
-    Three queries, whatever the length.
+    Three queries, whatever the length and however many files.
     """
     found = Message.objects.filter(conversation=conversation, pk__in=path)
     rows = (
@@ -65,15 +65,16 @@ def _files_of(conversation: Conversation, path: list[int]) -> dict[int, list[Sen
     wanted = set(path)
     rows = Attachment.objects.filter(message__conversation=conversation).order_by("created_at")
     found: dict[int, list[SentFile]] = {}
+    key = project_key(conversation.project)
     for row in rows:
         if row.message_id in wanted and row.message_id is not None:
-            found.setdefault(row.message_id, []).append(sent_file(row))
+            found.setdefault(row.message_id, []).append(sent_file(row, key=key))
     return found
 
 
-def sent_file(row: Attachment) -> SentFile:
-    """An attachment as it travels."""
-    key = project_key(row.project)
+def sent_file(row: Attachment, *, key: bytes | None = None) -> SentFile:
+    """An attachment as it travels. `key`: its project's, where it is known; else one query."""
+    key = key or project_key(row.project)
     name = unseal(key, bytes(row.sealed_name), context=f"{row.pk}/name").decode()
     content = (
         unseal(key, bytes(row.sealed_content), context=f"{row.pk}/content")

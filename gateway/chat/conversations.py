@@ -24,8 +24,10 @@ from gateway.chat.access import (
     get_conversation,
     get_own_conversation,
 )
+from gateway.chat.indexing import index_title
 from gateway.chat.models import Conversation, Message, Pin, Visibility, new_conversation_id
 from gateway.chat.sealing import Seal, new_sealed_key
+from gateway.files.keys import project_key
 from gateway.protocol.errors import InvalidRequest
 
 TEMPORARY_LIVES = timedelta(hours=24)
@@ -71,13 +73,15 @@ def create_conversation(user: User, project: Project, wanted: Wanted) -> Convers
     conversation.sealed_key = new_sealed_key(project, conversation.pk)
     seal = Seal(conversation)
     conversation.sealed_title = seal.close(title_from(wanted.title), "title")
-    conversation.sealed_system = seal.close(_system(wanted.system), "system")
+    conversation.sealed_system = seal.close(checked_system(wanted.system), "system")
     if wanted.examples:
         encoded = msgspec.json.encode(wanted.examples).decode()
         conversation.sealed_examples = seal.close(encoded, "examples")
-    for name, value in _parameters(wanted.parameters).items():
+    for name, value in checked_parameters(wanted.parameters).items():
         setattr(conversation, name, value)
-    conversation.save(force_insert=True)
+    with transaction.atomic():
+        conversation.save(force_insert=True)
+        index_title(conversation, title_from(wanted.title))
     return conversation
 
 
@@ -88,7 +92,7 @@ def title_from(text: str) -> str:
 
 
 def list_conversations(user: User, project: Project, *, limit: int) -> list[Listed]:
-    """Pinned ones first, then by age. Three queries."""
+    """Pinned ones first, then by age. Four queries, however many there are."""
     rows = conversations_of(user, project).select_related("project").order_by("-updated_at")
     pinned = set(Pin.objects.filter(user=user).values_list("conversation_id", flat=True))
     first = list(rows.filter(pk__in=pinned)) if pinned else []
@@ -97,11 +101,13 @@ def list_conversations(user: User, project: Project, *, limit: int) -> list[List
 
 
 def listed(user: User, rows: list[Conversation], *, pinned: set[str]) -> list[Listed]:
-    """Rows with their titles opened."""
+    """Rows with their titles opened. One query for each project."""
+    projects = {row.project_id: row.project for row in rows}
+    keys = {pk: project_key(project) for pk, project in projects.items()}
     return [
         Listed(
             id=row.pk,
-            title=title_of(row),
+            title=Seal(row, key=keys[row.project_id]).open(row.sealed_title, "title"),
             updated_at=row.updated_at,
             pinned=row.pk in pinned,
             shared=row.visibility != Visibility.PRIVATE,
@@ -119,12 +125,21 @@ def title_of(conversation: Conversation) -> str:
 def rename(user: User, conversation_id: str, title: str) -> Conversation:
     """Give it another title. Raises NoSuchConversation, InvalidRequest for an empty one."""
     conversation = get_conversation(user, conversation_id, write=True)
-    title = title_from(title)
-    if not title:
+    if not give_title(conversation, title):
         raise InvalidRequest("A title needs at least one character.", param="title")
-    conversation.sealed_title = Seal(conversation).close(title, "title")
-    conversation.save(update_fields=["sealed_title"])
     return conversation
+
+
+def give_title(conversation: Conversation, text: str) -> bool:
+    """Make the first line of `text` the title. False: it has none, and nothing changed."""
+    title = title_from(text)
+    if not title:
+        return False
+    conversation.sealed_title = Seal(conversation).close(title, "title")
+    with transaction.atomic():
+        conversation.save(update_fields=["sealed_title"])
+        index_title(conversation, title)
+    return True
 
 
 def set_pin(user: User, conversation_id: str, *, pinned: bool) -> None:
@@ -148,8 +163,8 @@ def change_settings(
     Raises NoSuchConversation, InvalidRequest.
     """
     conversation = get_conversation(user, conversation_id, write=True)
-    conversation.sealed_system = Seal(conversation).close(_system(system), "system")
-    for name, value in _parameters(parameters).items():
+    conversation.sealed_system = Seal(conversation).close(checked_system(system), "system")
+    for name, value in checked_parameters(parameters).items():
         setattr(conversation, name, value)
     conversation.save(update_fields=["sealed_system", "temperature", "top_p", "max_tokens"])
     return conversation
@@ -261,7 +276,8 @@ def touch(conversations: QuerySet[Conversation], *, head: int, model: str = "") 
     conversations.filter(temporary=True).update(expires_at=timezone.now() + TEMPORARY_LIVES)
 
 
-def _system(text: str) -> str:
+def checked_system(text: str) -> str:
+    """A system prompt as it is kept. Raises InvalidRequest for one that is too long."""
     if len(text) > MAX_SYSTEM_CHARS:
         raise InvalidRequest(
             f"A system prompt may have {MAX_SYSTEM_CHARS} characters.", param="system"
@@ -269,12 +285,14 @@ def _system(text: str) -> str:
     return text.strip()
 
 
-_LIMITS = {"temperature": (0, 2), "top_p": (0, 1), "max_tokens": (1, 1_000_000)}
+PARAMETERS = {"temperature": (0, 2), "top_p": (0, 1), "max_tokens": (1, 1_000_000)}
 
 
-def _parameters(given: Mapping[str, float | int | None]) -> dict[str, float | int | None]:
+def checked_parameters(given: Mapping[str, float | int | None]) -> dict[str, float | int | None]:
+    """Every parameter, None where the model's own holds. Raises InvalidRequest for what is out of
+    range."""
     found: dict[str, float | int | None] = {}
-    for name, (least, most) in _LIMITS.items():
+    for name, (least, most) in PARAMETERS.items():
         value = given.get(name)
         if value is not None and not least <= value <= most:
             raise InvalidRequest(f"{name} must be from {least} to {most}.", param=name)

@@ -16,8 +16,10 @@ from gateway.accounts.acting import actor_name
 from gateway.accounts.models import User
 from gateway.audit.holds import refuse_held
 from gateway.chat.access import get_conversation
+from gateway.chat.attachments import unsent
 from gateway.chat.body import MAX_TEXT_CHARS
-from gateway.chat.conversations import touch
+from gateway.chat.conversations import give_title, touch
+from gateway.chat.indexing import terms_of
 from gateway.chat.models import (
     Attachment,
     Author,
@@ -28,12 +30,13 @@ from gateway.chat.models import (
     State,
 )
 from gateway.chat.receipts import Receipt, read_receipt
-from gateway.chat.sealing import Seal, Terms
+from gateway.chat.sealing import Seal
 from gateway.chat.tree import resting
 from gateway.protocol.errors import InvalidRequest, NotFound
 
 # A process says that it lives every two seconds; one that was silent for so long is dead.
 DEAD_AFTER = timedelta(seconds=20)
+FILE_GONE = "An attached file is not there any more."
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +46,7 @@ class Exchange:
     conversation: Conversation
     person: Message
     reply: Message
+    named: bool = False  # the owner's message gave a conversation without a title one
 
 
 def ask(
@@ -77,12 +81,16 @@ def ask(
             role=Author.PERSON,
             author=user,
             sealed_text=seal.close(text, "text"),
-            terms="" if conversation.temporary else Terms(conversation.project).of(text),
         )
+        files = _attachable(user, conversation, attachments)
+        if not conversation.temporary:
+            person.terms = terms_of(conversation, text, files)
         person.save(force_insert=True)
-        _attach(user, conversation, person, attachments)
+        _attach(person, files)
         reply = _begin(user, conversation, person, model)
-    return Exchange(conversation, person, reply)
+        nameless = not conversation.sealed_title and conversation.owner_id == user.pk
+        named = nameless and give_title(conversation, text)
+    return Exchange(conversation, person, reply, named=named)
 
 
 def ask_again(user: User, conversation_id: str, reply_id: int, *, model: str = "") -> Exchange:
@@ -190,7 +198,7 @@ def finish(
         Piece.objects.filter(message_id=message_id).delete()
         message = Message.objects.select_related("conversation__project").get(pk=message_id)
         if not message.conversation.temporary:
-            message.terms = Terms(message.conversation.project).of(text)
+            message.terms = terms_of(message.conversation, text)
             message.save(update_fields=["terms"])
         Conversation.objects.filter(pk=message.conversation_id).update(updated_at=timezone.now())
     return True
@@ -235,16 +243,23 @@ def _check(text: str, model: str, attachments: Sequence[str]) -> None:
         raise InvalidRequest("`model` must name a model of this project.", param="model")
 
 
-def _attach(
-    user: User, conversation: Conversation, person: Message, attachments: Sequence[str]
-) -> None:
+def _attachable(
+    user: User, conversation: Conversation, attachments: Sequence[str]
+) -> list[Attachment]:
     if not attachments:
+        return []
+    found = list(unsent(user, conversation.project, list(attachments)))
+    if len(found) != len(set(attachments)):
+        raise NotFound(FILE_GONE, param="attachments")
+    return found
+
+
+def _attach(person: Message, files: Sequence[Attachment]) -> None:
+    if not files:
         return
-    taken = Attachment.objects.filter(
-        pk__in=attachments, owner=user, project=conversation.project, message=None
-    ).update(message=person)
-    if taken != len(set(attachments)):
-        raise NotFound("An attached file is not there any more.", param="attachments")
+    free = Attachment.objects.filter(pk__in=[row.pk for row in files], message=None)
+    if free.update(message=person) != len(files):  # sent from another tab meanwhile
+        raise NotFound(FILE_GONE, param="attachments")
 
 
 def _begin(user: User, conversation: Conversation, person: Message, model: str) -> Message:

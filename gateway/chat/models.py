@@ -1,7 +1,8 @@
 """Tables of the chat. Rows change through the services of `gateway.chat` only.
 
 INVARIANT: what people or models wrote is sealed (`sealed_*`) under the conversation's own key,
-which is sealed under the project's. `Message.terms` holds keyed hashes of words, for searching.
+which is sealed under the project's. `Message.terms` and `TitleTerms`
+hold keyed hashes of words, for searching.
 """
 
 import secrets
@@ -93,6 +94,20 @@ class Conversation(models.Model):
     @override
     def __str__(self) -> str:
         return self.id
+
+
+class TitleTerms(models.Model):
+    """Keyed hashes of the words of a title, for searching. A temporary conversation has none; of
+    any other, a missing row says that it is not in the index as it should be."""
+
+    conversation = models.OneToOneField(
+        Conversation, on_delete=models.CASCADE, related_name="title_terms"
+    )
+    terms = models.TextField(blank=True, default="")
+
+    @override
+    def __str__(self) -> str:
+        return self.conversation_id
 
 
 class Message(models.Model):

@@ -5,10 +5,11 @@ every copy of its messages unreadable, wherever it lies.
 """
 
 import hmac
+import itertools
 import os
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from gateway.accounts.models import Project
 from gateway.chat.models import Conversation
@@ -18,6 +19,8 @@ from gateway.files.keys import project_key
 KEY_BYTES = 32
 TERM_HEX = 14  # 56 bits: no two words of a project meet by chance
 LONGEST_WORD, SHORTEST_PREFIX, LONGEST_PREFIX = 64, 3, 8
+# PostgreSQL refuses to index a row of which the terms take more than a megabyte, 20 bytes each.
+MOST_WORDS, MOST_TERMS = 15_000, 40_000
 _WORD = re.compile(r"\w+")
 
 
@@ -62,10 +65,16 @@ class Terms:
         self._key = hmac.digest(project_key(project), b"chat search", "sha256")
 
     def of(self, *texts: str) -> str:
-        """Every word of the texts once, sorted, with its beginnings: for the index."""
-        found: set[str] = set()
-        for word in words_of(texts):
-            found.add(self._hash("w", word))
+        """Every word of the texts once, sorted, with its beginnings: for the index.
+
+        Of more than 15,000 different words the first ones; of more beginnings than there is room
+        for, those of the first words.
+        """
+        words = list(itertools.islice(_each_word_of(texts), MOST_WORDS))
+        found = {self._hash("w", word) for word in words}
+        for word in words:
+            if len(found) > MOST_TERMS - LONGEST_PREFIX:
+                break
             longest = min(len(word) - 1, LONGEST_PREFIX)
             found.update(self._hash("p", word[:n]) for n in range(SHORTEST_PREFIX, longest + 1))
         return " ".join(sorted(found))
@@ -85,9 +94,17 @@ class Terms:
 
 def words_of(texts: Iterable[str]) -> set[str]:
     """Words as they are compared: without case and accents, cut at 64 characters."""
-    found: set[str] = set()
+    return set(_each_word_of(texts))
+
+
+def _each_word_of(texts: Iterable[str]) -> Iterator[str]:
+    seen: set[str] = set()
     for text in texts:
-        plain = unicodedata.normalize("NFKD", text).casefold()
-        plain = "".join(each for each in plain if not unicodedata.combining(each))
-        found.update(word[:LONGEST_WORD] for word in _WORD.findall(plain))
-    return found
+        plain = text.casefold()
+        if not plain.isascii():
+            plain = unicodedata.normalize("NFKD", text).casefold()
+            plain = "".join(each for each in plain if not unicodedata.combining(each))
+        for word in _WORD.findall(plain):
+            if (cut := word[:LONGEST_WORD]) not in seen:
+                seen.add(cut)
+                yield cut
