@@ -36,6 +36,7 @@ urlpatterns: list[URLPattern] = [
     # --- Chat pages ---
     path("", conversations.new_chat, name="chat"),
     path("p/<slug:slug>/", conversations.new_chat, name="project-chat"),
+    path("p/<slug:slug>/begin", conversation_forms.begin, name="begin-chat"),
     path("c/<str:cid>/", conversations.conversation_page, name="conversation"),
     path("c/<str:cid>/earlier", conversations.earlier, name="earlier"),
     path("search/", conversations.conversations_page, name="search"),

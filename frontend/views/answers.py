@@ -116,6 +116,18 @@ def words_in(body: dict[str, Any], name: str) -> list[str]:
     return value
 
 
+def texts_in(body: dict[str, Any], name: str) -> dict[str, str] | None:
+    """Texts by name, if there are any. Raises InvalidRequest."""
+    value = body.get(name)
+    if value is not None and (
+        not isinstance(value, dict) or not all(isinstance(each, str) for each in value.values())
+    ):
+        raise InvalidRequest(
+            _("`%(name)s` must be an object of texts.") % {"name": name}, param=name
+        )
+    return value
+
+
 def writable_project(user: User, slug: object) -> Project:
     """The project, if `user` may write in it. Raises NotFound, MayNotChat."""
     try:

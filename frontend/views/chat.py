@@ -11,7 +11,7 @@ from django.http.response import HttpResponseBase
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_POST
 
-from frontend.drafts import Draft, read_draft, started_from
+from frontend.drafts import Draft, read_draft, started_from, wanted
 from frontend.lens import choices_of, lens_of, marks_of
 from frontend.views.answers import (
     in_our_shape,
@@ -19,6 +19,7 @@ from frontend.views.answers import (
     number_in,
     person_of,
     text_in,
+    texts_in,
     told,
     words_in,
     writable_project,
@@ -27,7 +28,7 @@ from gateway.accounts.models import User
 from gateway.chat import messages, service
 from gateway.chat.access import get_conversation
 from gateway.chat.body import Branch
-from gateway.chat.conversations import Wanted, create_conversation
+from gateway.chat.conversations import create_conversation
 from gateway.chat.engine import engine
 from gateway.chat.log import Kind
 from gateway.chat.messages import Exchange
@@ -84,15 +85,14 @@ def _start(user: User, slug: str, body: dict[str, Any]) -> Exchange:
     attachments = words_in(body, "attachments")
     if not model or not (text.strip() or attachments):
         raise InvalidRequest(_("A message needs words or a file, and a model."), param="text")
-    settings = started_from(user, project, number_in(body, "prompt"))
+    settings = started_from(user, project, number_in(body, "prompt"), texts_in(body, "settings"))
     conversation = create_conversation(
         user,
         project,
-        Wanted(
+        wanted(
+            settings,
             model=model,
             title=text or text_in(body, "title"),
-            system=settings.system,
-            examples=settings.examples,
             temporary=body.get("temporary") is True,
         ),
     )
@@ -139,6 +139,8 @@ async def _begin(exchange: Exchange, user: User) -> HttpResponseBase:
     running.writers.begin(exchange, user)
     conversation = exchange.conversation.pk
     await running.log.append(conversation, Kind.ADDED, message=exchange.reply.pk)
+    if exchange.named:
+        await running.log.append(conversation, Kind.RENAMED)
     return told(
         {
             "conversation": conversation,

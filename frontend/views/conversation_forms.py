@@ -1,5 +1,5 @@
-"""Forms of a conversation: name, pin, settings, sharing, deleting, exporting. All work without
-scripting: each answers with the conversation's page."""
+"""Forms of a conversation: beginning one, name, pin, settings, sharing, deleting, exporting. All
+work without scripting: each answers with the conversation's page."""
 
 from typing import cast
 from urllib.parse import quote
@@ -12,15 +12,19 @@ from django.http import (
     HttpResponseNotFound,
     HttpResponseRedirect,
 )
+from django.shortcuts import render
 from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
-from frontend.views.answers import held_page, refusal
+from frontend.access import chat_project
+from frontend.drafts import parameters_of, started_from, wanted
+from frontend.navigation import person_of
+from frontend.views.answers import held_page
 from frontend.views.conversations import back_to
 from gateway.accounts.models import User
-from gateway.chat import conversations, sharing
+from gateway.chat import conversations, service, sharing
 from gateway.chat.engine import tell
 from gateway.chat.export import FORMATS, export
 from gateway.chat.log import Kind
@@ -30,12 +34,41 @@ from gateway.protocol.errors import GatewayError, InvalidRequest, UnderLegalHold
 
 @require_POST
 @login_required
+def begin(request: HttpRequest, slug: str) -> HttpResponse:
+    """A conversation with its system prompt and parameters, before its first message."""
+    user = cast("User", request.user)
+    project = chat_project(user, slug)
+    prompt = request.POST.get("prompt", "")
+    try:
+        settings = started_from(
+            user, project, int(prompt) if prompt.isdecimal() else None, request.POST.dict()
+        )
+        models = service.models_of(project)
+        if not models:
+            raise InvalidRequest(_("No model may be used in this project yet."), param="model")
+        made = conversations.create_conversation(
+            user,
+            project,
+            wanted(
+                settings,
+                model=models[0].id,
+                title="",
+                temporary=request.POST.get("temporary") == "1",
+            ),
+        )
+    except GatewayError as error:
+        return _refused(request, error, back=reverse("project-chat", args=[slug]))
+    return back_to(made.pk)
+
+
+@require_POST
+@login_required
 def rename(request: HttpRequest, cid: str) -> HttpResponse:
     """Another title."""
     try:
         conversations.rename(cast("User", request.user), cid, request.POST.get("title", ""))
     except GatewayError as error:
-        return refusal(error)
+        return _refused(request, error, back=reverse("conversation", args=[cid]))
     tell(cid, Kind.RENAMED)
     return back_to(cid)
 
@@ -58,25 +91,11 @@ def change_settings(request: HttpRequest, cid: str) -> HttpResponse:
             cast("User", request.user),
             cid,
             system=request.POST.get("system", ""),
-            parameters={
-                "temperature": _decimal(request.POST.get("temperature", ""), "temperature"),
-                "top_p": _decimal(request.POST.get("top_p", ""), "top_p"),
-                "max_tokens": _decimal(request.POST.get("max_tokens", ""), "max_tokens"),
-            },
+            parameters=parameters_of(request.POST.dict()),
         )
     except GatewayError as error:
-        return refusal(error)
+        return _refused(request, error, back=reverse("conversation", args=[cid]))
     return back_to(cid)
-
-
-def _decimal(text: str, name: str) -> float | None:
-    if not text.strip():
-        return None
-    try:
-        return float(text)
-    except ValueError:
-        message = _("%(name)s must be a number.") % {"name": name}
-        raise InvalidRequest(message, param=name) from None
 
 
 @require_POST
@@ -146,6 +165,14 @@ def export_file(request: HttpRequest, cid: str, format: str) -> HttpResponse:
     response = HttpResponse(file.content, content_type=file.media_type)
     response.headers["Content-Disposition"] = f"attachment; filename*=UTF-8''{_quoted(file.name)}"
     return response
+
+
+def _refused(request: HttpRequest, error: GatewayError, *, back: str) -> HttpResponse:
+    """A page that says what was wrong; nothing was changed."""
+    user = cast("User", request.user)
+    why = {"title": _("That was not saved"), "detail": error.message}
+    context = {"page": "chat", "person": person_of(user), "why": why, "back": back}
+    return render(request, "frontend/no_chat.html", context, status=error.status)
 
 
 def _quoted(name: str) -> str:

@@ -19,6 +19,7 @@ from frontend.showing import REMEDY, Shown, show
 from gateway.accounts.models import Project, User
 from gateway.chat import service
 from gateway.chat.access import get_conversation, may_write
+from gateway.chat.body import Settings
 from gateway.chat.branches import settings_of
 from gateway.chat.engine import position_of
 from gateway.chat.models import (
@@ -83,6 +84,7 @@ def new_chat(request: HttpRequest, slug: str | None = None) -> HttpResponse:
         "may_write": True,
         "temporary": request.GET.get("temporary") == "1",
         "is_new": True,
+        "settings": Settings(system=prompt.content.system if prompt is not None else ""),
     }
     return render(request, "frontend/chat.html", context)
 

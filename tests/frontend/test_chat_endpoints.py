@@ -115,6 +115,7 @@ TABLE: list[tuple[str, str, Any, list[int]]] = [
         {"form": 1},
         [302, 404, 404, 403, 403, 404, 404, 302],
     ),
+    ("POST", "/p/lab/begin", {"form": 1}, [503, 503, 503, 403, 403, 404, 404, 302]),
     # A link opens to everybody who signs in.
     ("GET", "/s/{secret}/", None, [302, 302, 302, 302, 302, 302, 302, 302]),
     ("GET", "/s/no-such-secret/", None, [404, 404, 404, 404, 404, 404, 404, 302]),
@@ -237,6 +238,12 @@ def test_what_is_no_json_object_is_400(signed_in: SignIn, body: bytes) -> None:
         ({"conversation": "{cid}", "parent": "1"}, "parent"),
         ({"conversation": "{cid}", "parent": True}, "parent"),
         ({"prompt": "1"}, "prompt"),
+        ({"settings": "x"}, "settings"),
+        ({"settings": {"system": 1}}, "settings"),
+        ({"settings": {"temperature": "warm"}}, "temperature"),
+        ({"settings": {"temperature": "2.1"}}, "temperature"),
+        ({"settings": {"top_p": "nan"}}, "top_p"),
+        ({"settings": {"system": "x" * 50_001}}, "system"),
     ],
 )
 def test_a_bad_draft_is_400_and_says_where(

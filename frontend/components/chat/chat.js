@@ -84,11 +84,19 @@ const ready = () => {
 
 const leaf = () => (room.dataset.leaf ? Number(room.dataset.leaf) : null);
 
+// --- System prompt and parameters before the first message ---
+const start = $("#start");
+const FIELDS = ["system", "temperature", "top_p", "max_tokens"];
+const settings = () =>
+  start && Object.fromEntries(FIELDS.map((name) => [name, start.elements[name].value]));
+const showSet = () => ($("#set").hidden = !Object.values(settings()).some(Boolean));
+
 const draft = () => ({
   project: room.dataset.project,
   conversation: room.dataset.conversation,
   parent: leaf(),
   prompt: room.dataset.prompt ? Number(room.dataset.prompt) : null,
+  settings: settings(),
   model: picker.value,
   attachments: composer.attachments,
 });
@@ -201,6 +209,18 @@ if (fill && composer) {
   });
   write();
   $("[data-variable]", fill)?.focus();
+}
+if (start && composer) {
+  start.addEventListener("input", () => {
+    showSet();
+    changed();
+  });
+  start.addEventListener("submit", (event) => {
+    event.preventDefault();
+    $("#options").hidePopover();
+    composer.box.focus();
+  });
+  showSet();
 }
 $("#example")?.addEventListener("click", (event) => composer.take(event.currentTarget.dataset.text));
 
