@@ -2,7 +2,7 @@
 
 import re
 
-from playwright.sync_api import expect
+from playwright.sync_api import APIResponse, Route, expect
 
 from tests.browser.conftest import Open
 from tests.browser.screens import CLEAN_TEXT, IBAN_TEXT
@@ -114,6 +114,24 @@ def test_a_refused_message_may_be_sent_where_the_policy_allows_it(opened: Open) 
     expect(screens.receipt().locator(".done .badge")).to_have_text("On-prem")
     expect(screens.page.locator("#pick-name")).to_have_text("auto")
     expect(screens.people).to_have_count(1)
+
+
+def test_a_refusal_that_is_there_before_the_answer_to_sending_leaves_nothing_to_stop(
+    opened: Open,
+) -> None:
+    screens = opened()
+    screens.send(CLEAN_TEXT)
+    screens.receipt()
+    held: list[tuple[Route, APIResponse]] = []
+    screens.page.route("**/messages", lambda route: held.append((route, route.fetch())))
+    screens.choose("demo-cloud")
+    screens.send(IBAN_TEXT)
+    expect(screens.replies.last.locator(".refusal")).to_be_visible()
+    route, answer = held[0]
+    route.fulfill(response=answer)
+    expect(screens.composer).to_have_value("")
+    expect(screens.stop_button).to_be_hidden()
+    expect(screens.send_button).to_be_visible()
 
 
 def test_enter_sends_and_shift_enter_starts_a_line(opened: Open) -> None:

@@ -121,7 +121,9 @@ const send = async (text) => {
       location.assign(`/c/${made.conversation}/`);
       return;
     }
-    room.dataset.writing = made.reply;
+    // What was told by events meanwhile holds: a refusal may be there before this answer is.
+    const shown = $(`#m${made.reply}`);
+    if (!shown || "live" in shown.dataset) room.dataset.writing = made.reply;
     toEnd();
   } catch {
     problem($(".composer").dataset.unreachable);
