@@ -8,28 +8,55 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, sync_playwright
 
 from tests.browser.screens import Screens
+from tests.browser.watching import watch
 from tests.conftest import require
+from tests.support.identity_provider import IdentityProvider
 from tests.support.sluice import Sluice
 
 CHROMIUM = Path("/usr/bin/chromium")
 
 
 @pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
+def complaints() -> list[str]:
+    """What the browser's pages complained of since the test began."""
+    return []
+
+
+@pytest.fixture(scope="session")
+def browser(complaints: list[str]) -> Iterator[Browser]:
     require(CHROMIUM.exists(), "Chromium")
     with sync_playwright() as driver:
         chromium = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        watch(chromium, complaints)
         yield chromium
         chromium.close()
 
 
+@pytest.fixture(autouse=True)
+def nobody_complains(complaints: list[str]) -> Iterator[None]:
+    """Set up first, so that it looks when every page of the test is closed."""
+    yield
+    said, complaints[:] = list(complaints), []
+    assert said == []
+
+
 @pytest.fixture(scope="session")
-def sluice_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sluice]:
-    """A running Sluice with its demo models and, unlike elsewhere, its worker."""
-    server = Sluice(Path(tmp_path_factory.mktemp("sluice")) / "var", worker=True)
+def provider() -> Iterator[IdentityProvider]:
+    with IdentityProvider() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def sluice_server(
+    tmp_path_factory: pytest.TempPathFactory, provider: IdentityProvider
+) -> Iterator[Sluice]:
+    """A running Sluice with its demo models and, unlike elsewhere, its worker. It knows an identity
+    provider: one server is enough for all tests, and each start takes seconds."""
+    place = Path(tmp_path_factory.mktemp("sluice")) / "var"
+    server = Sluice(place, worker=True, env=provider.environment)
     server.var.mkdir()
     try:
         yield server.start()
@@ -56,15 +83,11 @@ Open = Callable[..., Screens]
 
 
 @pytest.fixture
-def opened(browser: Browser, sluice_server: Sluice, session_cookies: Path) -> Iterator[Open]:
-    """Open pages; at the end no browser may have complained of anything unexpected."""
+def opened(
+    browser: Browser, sluice_server: Sluice, session_cookies: Path, nobody_complains: None
+) -> Iterator[Open]:
+    """Open pages, each in a context of its own."""
     contexts: list[BrowserContext] = []
-    complaints: list[str] = []
-
-    def note(message: ConsoleMessage) -> None:
-        # The network log of answers that a test asks for (a refusal is a 403) is no complaint.
-        if message.type in {"error", "warning"} and "Failed to load resource" not in message.text:
-            complaints.append(message.text)
 
     def open_one(path: str = "/p/demo/", *, signed_in: bool = True, **options: object) -> Screens:
         context = browser.new_context(
@@ -74,12 +97,9 @@ def opened(browser: Browser, sluice_server: Sluice, session_cookies: Path) -> It
         )
         contexts.append(context)
         page = context.new_page()
-        page.on("console", note)
-        page.on("pageerror", lambda error: complaints.append(str(error)))
         page.goto(path)
         return Screens(page)
 
     yield open_one
     for context in contexts:
         context.close()
-    assert complaints == []

@@ -35,6 +35,7 @@ print(f"{low:.3f} - {high:.3f}")  # 0.087 - 0.127
 > Geriatrics is the outlier. I would check the *discharge-to-home* flag first.
 """
 
+PATIENCE_S = 120
 SCRIBE = """
 deployments:
   - {{name: scribe, provider: openai_compatible, base_url: "{url}", model: scribe,
@@ -57,6 +58,8 @@ class _Answers(http.server.BaseHTTPRequestHandler):
         self.end_headers()
         words = ANSWER.split(" ")
         for at, word in enumerate(words):
+            if at == len(words) // 2:
+                self.server.halfway.wait(PATIENCE_S)  # type: ignore[attr-defined]
             self._event({"delta": {"content": word + (" " if at + 1 < len(words) else "")}})
         self._event({"delta": {}, "finish_reason": "stop"})
         usage = {"prompt_tokens": 690, "completion_tokens": 243, "total_tokens": 933}
@@ -76,10 +79,15 @@ class _Answers(http.server.BaseHTTPRequestHandler):
 
 
 class Scribe:
-    """The server, in threads beside the test."""
+    """The server, in threads beside the test. With `halts` it waits in the middle of each answer
+    until `goes_on` is set."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, halts: bool = False) -> None:
+        self.goes_on = threading.Event()
+        if not halts:
+            self.goes_on.set()
         self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Answers)
+        self._server.halfway = self.goes_on  # type: ignore[attr-defined]
         self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
 
     @property
@@ -91,5 +99,6 @@ class Scribe:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.goes_on.set()
         self._server.shutdown()
         self._server.server_close()

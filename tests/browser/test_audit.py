@@ -1,15 +1,13 @@
 """The audit's pages in a browser: from a message in the chat to its decision, step by step."""
 
-import pytest
 from playwright.sync_api import expect
 
 from tests.browser.conftest import Open
 from tests.browser.screens import IBAN_TEXT
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_a_message_is_found_in_the_audit_and_explained(opened: Open, scheme: str) -> None:
-    screens = opened(color_scheme=scheme)
+def test_a_message_is_found_in_the_audit_and_explained(opened: Open) -> None:
+    screens = opened()
     screens.send(IBAN_TEXT)
     screens.receipt()
     page = screens.page

@@ -1,5 +1,8 @@
 """Editing, writing again, and going from branch to branch."""
 
+import json
+import re
+
 from playwright.sync_api import expect
 
 from tests.browser.conftest import Open
@@ -83,10 +86,45 @@ def test_a_conversation_is_renamed_pinned_exported_and_deleted(opened: Open) -> 
     text = exported.value.path().read_text()
     assert text.startswith("# Locks and canals\n")
     assert CLEAN_TEXT in text
+    with page.expect_download() as exported:
+        page.get_by_role("link", name="JSON").click()
+    said = json.loads(exported.value.path().read_text())["messages"]
+    assert [(each["role"], each.get("zone")) for each in said] == [
+        ("user", None),
+        ("assistant", "cloud"),
+    ]
     page.get_by_text("Delete", exact=True).click()
     page.get_by_role("button", name="Delete for good").click()
     page.wait_for_url("**/")
     expect(page.get_by_role("navigation", name="Main")).not_to_contain_text("Locks and canals")
+
+
+def test_a_system_prompt_is_set_before_the_first_message_and_the_lens_sees_it(
+    opened: Open,
+) -> None:
+    screens = opened()
+    page = screens.page
+    screens.write(CLEAN_TEXT)
+    screens.expect_badge("cloud")
+    page.get_by_role("button", name="System prompt and parameters").click()
+    page.get_by_label("System prompt", exact=True).fill(
+        "The account is DE89 3704 0044 0532 0130 00."
+    )
+    page.get_by_label("Temperature").fill("warm")
+    screens.expect_accessible()
+    page.get_by_role("button", name="Begin with these").click()
+    expect(screens.composer).to_be_focused()
+    expect(page.locator("#set")).to_be_visible()
+    expect(screens.reason).to_contain_text("temperature must be a number")
+    page.get_by_role("button", name="System prompt and parameters").click()
+    page.get_by_label("Temperature").fill("0.2")
+    page.keyboard.press("Escape")
+    screens.expect_badge("on_prem")
+    screens.send(CLEAN_TEXT)
+    expect(screens.receipt()).to_contain_text("demo-onprem")
+    page.get_by_role("button", name="This conversation").click()
+    expect(page.get_by_label("System prompt", exact=True)).to_have_value(re.compile("DE89"))
+    expect(page.get_by_label("Temperature")).to_have_value("0.2")
 
 
 def test_a_system_prompt_travels_and_is_scanned(opened: Open) -> None:
@@ -95,7 +133,9 @@ def test_a_system_prompt_travels_and_is_scanned(opened: Open) -> None:
     screens.send(CLEAN_TEXT)
     screens.receipt()
     page.get_by_role("button", name="This conversation").click()
-    page.get_by_label("System prompt").fill("The account is DE89 3704 0044 0532 0130 00.")
+    page.get_by_label("System prompt", exact=True).fill(
+        "The account is DE89 3704 0044 0532 0130 00."
+    )
     page.get_by_role("button", name="Save", exact=True).click()
     screens.expect_badge("on_prem")
     screens.send("And now?")

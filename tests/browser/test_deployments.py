@@ -2,22 +2,9 @@
 
 import re
 
-import pytest
 from playwright.sync_api import expect
 
 from tests.browser.conftest import Open
-
-PHONE = {"viewport": {"width": 390, "height": 780}, "is_mobile": True}
-WIDE = """document.documentElement.scrollWidth > document.documentElement.clientWidth
-  || document.querySelector('.page').scrollWidth > document.querySelector('.page').clientWidth"""
-
-
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_axe_finds_nothing_on_the_pages_of_deployments(opened: Open, scheme: str) -> None:
-    screens = opened("/deployments/", color_scheme=scheme)
-    for path in ("", "new/", "demo-cloud/", "../aliases/auto/", "../aliases/new"):
-        screens.page.goto(f"/deployments/{path}")
-        screens.expect_accessible()
 
 
 def test_what_is_chosen_is_decided_at_once_and_saved_only_when_asked(opened: Open) -> None:
@@ -69,8 +56,3 @@ def test_without_scripts_a_deployment_is_added_ordered_and_removed(opened: Open)
     page.get_by_label("Yes, remove").check()
     page.get_by_role("button", name="Remove", exact=True).click()
     expect(page.get_by_role("status").first).to_contain_text("spare was removed")
-
-
-@pytest.mark.parametrize("path", ["/deployments/", "/deployments/demo-cloud/", "/aliases/auto/"])
-def test_on_a_phone_nothing_scrolls_sideways(opened: Open, path: str) -> None:
-    assert opened(path, **PHONE).page.evaluate(WIDE) is False

@@ -1,6 +1,5 @@
 """Themes, sizes, access and paper."""
 
-import pytest
 from playwright.sync_api import expect
 
 from tests.browser.conftest import Open
@@ -9,11 +8,8 @@ from tests.browser.screens import CLEAN_TEXT, IBAN_TEXT
 PHONE = {"viewport": {"width": 390, "height": 780}, "has_touch": True, "is_mobile": True}
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_axe_finds_nothing_from_the_empty_page_to_a_talk_with_a_refusal(
-    opened: Open, scheme: str
-) -> None:
-    screens = opened(color_scheme=scheme)
+def test_axe_finds_nothing_from_the_empty_page_to_a_talk_with_a_refusal(opened: Open) -> None:
+    screens = opened()
     screens.expect_badge("cloud")
     screens.expect_accessible()
     screens.send(CLEAN_TEXT)
@@ -27,12 +23,6 @@ def test_axe_finds_nothing_from_the_empty_page_to_a_talk_with_a_refusal(
     screens.page.keyboard.press("Escape")
     screens.page.get_by_role("button", name="Use the API").click()
     screens.expect_accessible()
-
-
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("path", ["/login/", "/no/such/page"])
-def test_axe_finds_nothing_at_the_door(opened: Open, scheme: str, path: str) -> None:
-    opened(path, signed_in=False, color_scheme=scheme).expect_accessible()
 
 
 def test_the_theme_is_kept_by_the_server_so_that_nothing_flashes(opened: Open) -> None:

@@ -2,22 +2,17 @@
 
 import re
 
-import pytest
 from playwright.sync_api import expect
 
 from tests.browser.conftest import Open
 from tests.browser.screens import CLEAN_TEXT
-from tests.browser.test_deployments import PHONE, WIDE
 from tests.support.sluice import Sluice
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_axe_finds_nothing_on_a_day_with_requests(
-    opened: Open, sluice_server: Sluice, scheme: str
-) -> None:
+def test_axe_finds_nothing_on_a_day_with_requests(opened: Open, sluice_server: Sluice) -> None:
     message = {"role": "user", "content": CLEAN_TEXT}
     sluice_server.client().chat.completions.create(model="auto", messages=[message])  # type: ignore[list-item]
-    screens = opened("/overview/", color_scheme=scheme)
+    screens = opened("/overview/")
     page = screens.page
     headline = page.locator(".headline")
     for _ in range(40):  # the loader brings the journal in a moment
@@ -69,7 +64,3 @@ def test_a_day_is_chosen_without_scripts(opened: Open) -> None:
     expect(page.locator(".headline")).to_have_text("Nothing was asked.")
     page.get_by_role("link", name="The day after").click()
     expect(page.locator("#day")).to_have_value("2026-01-02")
-
-
-def test_on_a_phone_the_overview_does_not_scroll_sideways(opened: Open) -> None:
-    assert opened("/overview/", **PHONE).page.evaluate(WIDE) is False

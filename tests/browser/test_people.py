@@ -3,41 +3,12 @@
 import re
 
 import openai
-import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Open
 from tests.browser.people import PASSWORD, person
 from tests.browser.screens import Screens
-from tests.browser.test_looks import PHONE
 from tests.support.sluice import Sluice
-
-PAGES = [
-    *("/account/", "/projects/", "/projects/demo/", "/keys/", "/roles/"),
-    *("/people/", "/people/groups/", "/people/signing-in/"),
-]
-
-
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_axe_finds_nothing_on_any_page(opened: Open, scheme: str) -> None:
-    screens = opened(color_scheme=scheme)
-    for path in PAGES:
-        answer = screens.page.goto(path)
-        assert answer is not None
-        assert answer.status == 200, path
-        screens.expect_accessible()
-    screens.page.goto("/people/")
-    screens.page.locator("tbody a").first.click()
-    screens.expect_accessible()
-
-
-def test_on_a_phone_nothing_scrolls_sideways(opened: Open) -> None:
-    screens = opened(**PHONE)
-    wide = "document.documentElement.scrollWidth > document.documentElement.clientWidth"
-    for path in PAGES:
-        screens.page.goto(path)
-        assert screens.page.evaluate(wide) is False, path
-        expect(screens.page.get_by_role("button", name="Menu", exact=True)).to_be_visible()
 
 
 def copied(page: Page, place: str) -> str:

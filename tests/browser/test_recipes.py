@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Open
@@ -116,9 +115,8 @@ def test_without_scripts_a_recipe_is_filled_and_added_all_the_same(opened: Open)
         publish(page)
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_axe_finds_nothing_on_the_pages_of_a_draft(opened: Open, scheme: str) -> None:
-    screens = opened(POLICY, color_scheme=scheme)
+def test_axe_finds_nothing_on_the_pages_of_a_draft(opened: Open) -> None:
+    screens = opened(POLICY)
     page = screens.page
     with policy_put_back(page):
         open_recipe(page, "masked")

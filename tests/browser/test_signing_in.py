@@ -1,6 +1,3 @@
-from collections.abc import Iterator
-
-import pytest
 from playwright.sync_api import Browser, expect
 
 from tests.browser.conftest import Open
@@ -117,29 +114,10 @@ def test_sessions_are_seen_and_ended_in_another_browser(
     expect(there.page.get_by_role("heading", name="Sign in")).to_be_visible()
 
 
-@pytest.fixture(scope="module")
-def provider() -> Iterator[IdentityProvider]:
-    with IdentityProvider() as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def house_of_claims(
-    provider: IdentityProvider, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Sluice]:
-    """A Sluice that knows the provider, with a rule for what a claim gives."""
-    server = Sluice(tmp_path_factory.mktemp("claims") / "var", env=provider.environment)
-    server.var.mkdir()
-    try:
-        yield server.start()
-    finally:
-        server.stop()
-
-
 def test_an_identity_provider_lets_in_gives_and_takes(
-    browser: Browser, provider: IdentityProvider, house_of_claims: Sluice
+    browser: Browser, provider: IdentityProvider, sluice_server: Sluice
 ) -> None:
-    sluice = house_of_claims
+    sluice = sluice_server
     admin = Screens(browser.new_context(base_url=sluice.url).new_page())
     admin.sign_in(sluice.first_run["admin_email"], sluice.first_run["admin_password"])
     admin.page.goto("/people/signing-in/")
@@ -151,7 +129,7 @@ def test_an_identity_provider_lets_in_gives_and_takes(
     admin.page.get_by_role("button", name="Save").click()
     expect(admin.page.get_by_role("status")).to_contain_text("Saved")
     provider.people["ada"] = claims_of("ada", "research")
-    provider.people["eve"] = claims_of("eve")
+    provider.people["mallory"] = claims_of("mallory")
 
     def comes(name: str) -> Screens:
         screens = Screens(browser.new_context(base_url=sluice.url).new_page())
@@ -165,11 +143,11 @@ def test_an_identity_provider_lets_in_gives_and_takes(
     expect(ada.composer).to_be_focused()
     ada.send("Hello from claims.")
     ada.receipt()
-    eve = comes("eve")
-    expect(eve.page.get_by_role("alert")).to_contain_text("no account here for you")
+    mallory = comes("mallory")
+    expect(mallory.page.get_by_role("alert")).to_contain_text("no account here for you")
     provider.people["ada"] = claims_of("ada")
     ada = comes("ada")
     ada.page.goto("/")
     expect(ada.page.get_by_text("You are not in a project yet")).to_be_visible()
-    for screens in (admin, ada, eve):
+    for screens in (admin, ada, mallory):
         screens.page.context.close()

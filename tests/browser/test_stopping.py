@@ -5,11 +5,15 @@ import signal
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
+from urllib.parse import urlsplit
 
 import pytest
 from playwright.sync_api import expect
 
 from tests.browser.conftest import Open
+from tests.browser.screens import Screens
+from tests.browser.scribe import ANSWER, Scribe
+from tests.browser.wire import Wire
 from tests.support.sluice import Sluice
 from tests.support.upstream import Upstream
 
@@ -17,13 +21,16 @@ CONFIG = """
 deployments:
   - {{name: endless, provider: openai_compatible, base_url: "{url}", model: endless,
      zone: on_prem, endpoints: [chat.completions], enabled: true}}
+  - {{name: scribe, provider: openai_compatible, base_url: "{scribe}", model: scribe,
+     zone: on_prem, endpoints: [chat.completions], enabled: true}}
 aliases:
   - {{name: endless, deployments: [endless]}}
+  - {{name: scribe, deployments: [scribe]}}
 projects:
   - slug: patience
     name: Patience
     floor: internal
-    grants: [endless]
+    grants: [endless, scribe]
 """
 JOIN = """
 from gateway.accounts.acting import System
@@ -35,10 +42,17 @@ add_member(by=System("console"), project=project, user=User.objects.get(email="{
 
 
 @pytest.fixture(scope="module")
-def endless(sluice_server: Sluice) -> Iterator[Upstream]:
+def halting() -> Iterator[Scribe]:
+    """A model that waits in the middle of its answer."""
+    with Scribe(halts=True) as scribe:
+        yield scribe
+
+
+@pytest.fixture(scope="module")
+def endless(sluice_server: Sluice, halting: Scribe) -> Iterator[Upstream]:
     """An upstream that says one word and then nothing, behind the project `patience`."""
     with Upstream("stall") as upstream:
-        sluice_server.apply(CONFIG.format(url=upstream.base_url))
+        sluice_server.apply(CONFIG.format(url=upstream.base_url, scribe=halting.base_url))
         sluice_server.manage("shell", "-c", JOIN.format(sluice_server.first_run["admin_email"]))
         yield upstream
 
@@ -84,6 +98,60 @@ def test_a_page_that_is_closed_or_loaded_again_ends_nothing(
     again.stop_button.click()
     expect(again.receipt()).to_contain_text("Stopped.")
     assert endless.left(within_s=10)
+
+
+# How a message stands on the page; `still` says that it came by a swap.
+SHOWN = """(log) => [...log.querySelectorAll('.message')].map((each) => {
+  const copy = each.cloneNode(true);
+  copy.classList.remove('still');
+  return copy.outerHTML.replace(/\\s+/g, ' ');
+})"""
+
+
+def test_a_network_that_is_cut_while_a_reply_is_written_costs_nothing(
+    opened: Open, endless: Upstream, halting: Scribe, sluice_server: Sluice
+) -> None:
+    halting.goes_on.clear()
+    with Wire(sluice_server.port) as wire:
+        screens = opened(f"{wire.url}/p/patience/")
+        screens.choose("scribe")
+        screens.send("How often does each ward see its patients again?")
+        expect(screens.replies.last).to_contain_text("Re-admission by ward")
+        wire.cut()
+        halting.goes_on.set()
+        # Somebody whose wire is whole sees all of it meanwhile.
+        other = opened(urlsplit(screens.page.url).path)
+        other.receipt()
+        expect(other.replies.last).to_contain_text("discharge-to-home")
+        expect(screens.replies.last).not_to_contain_text("discharge-to-home")
+        expect(screens.replies.last).to_contain_text("scribe is writing")
+        wire.mend()
+        it_ends_as_if_nothing_had_been(screens, other)
+
+
+def it_ends_as_if_nothing_had_been(screens: Screens, other: Screens) -> None:
+    screens.receipt()
+    screens.announced("Reply complete")
+    ended = screens.page.locator("#log").evaluate(SHOWN)
+    screens.page.reload()
+    expect(screens.replies).to_have_count(1)
+    assert screens.page.locator("#log").evaluate(SHOWN) == ended
+    assert other.page.locator("#log").evaluate(SHOWN) == ended
+
+
+def test_code_of_a_reply_is_copied_as_it_was_written(
+    opened: Open, endless: Upstream, halting: Scribe
+) -> None:
+    halting.goes_on.set()
+    screens = opened("/p/patience/")
+    screens.page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    screens.choose("scribe")
+    screens.send("How is it computed?")
+    screens.receipt()
+    screens.replies.last.get_by_role("button", name="Copy the code").click()
+    screens.announced("Copied")
+    code = ANSWER.split("```python\n")[1].split("```")[0]
+    assert screens.page.evaluate("navigator.clipboard.readText()") == code
 
 
 def test_stop_before_the_first_word_ends_the_upstream_request_and_loses_nothing(

@@ -39,7 +39,10 @@ export class Messages {
       return;
     }
     const code = event.target.closest("[data-copy-code]");
-    if (code) copyText(code, $("code", code.closest("figure")).textContent);
+    if (code) {
+      await copyText(code, $("code", code.closest("figure")).textContent);
+      this.chat.say("copied");
+    }
     const button = event.target.closest("[data-act]");
     const message = button?.closest(".message");
     if (message) await this[`do_${button.dataset.act.replace("-", "_")}`]?.(message, button);
