@@ -10,6 +10,7 @@ from tests.browser.screens import CLEAN_TEXT, IBAN_TEXT, Screens
 from tests.browser.scribe import SCRIBE, Scribe
 from tests.browser.tables import Tables, feedback
 from tests.browser.tour_policies import Picture, policies
+from tests.browser.tour_words import words_on, write
 from tests.support.sluice import ROOT, Sluice
 
 CHROMIUM = Path("/usr/bin/chromium")
@@ -24,13 +25,17 @@ WARDS = {
 QUESTION = "What happens to a message that quotes an account number?"
 
 
-def camera(folder: Path) -> Picture:
-    """What saves in `folder` what is seen, once nothing moves any more."""
+def camera(folder: Path, words: dict[str, list[str]]) -> Picture:
+    """What saves in `folder` what is seen, once nothing moves any more; and in `words`, by light,
+    what it says."""
 
     def picture(screens: Screens, name: str) -> None:
         screens.page.evaluate("Promise.all(document.getAnimations().map((each) => each.finish()))")
         screens.page.mouse.move(0, 0)
+        expect(screens.stop_button).to_be_hidden()
         screens.page.screenshot(path=folder / f"{name}.png")
+        if not name.endswith("-dark"):
+            words[name] = words_on(screens.page)
 
     return picture
 
@@ -49,6 +54,7 @@ def desk(browser: Browser, sluice: Sluice, scheme: str, picture: Picture) -> Non
     screens.sign_in(sluice.first_run["admin_email"], sluice.first_run["admin_password"])
     screens.expect_badge("cloud")
     picture(screens, f"chat-empty-{scheme}")
+    before_it_begins(screens, scheme, picture)
     screens.write(IBAN_TEXT)
     screens.expect_badge("on_prem")
     screens.lens.click()
@@ -80,6 +86,20 @@ def desk(browser: Browser, sluice: Sluice, scheme: str, picture: Picture) -> Non
     for show in (written, library, batches, people, administration, policies):
         show(screens, scheme, picture)
     context.close()
+
+
+def before_it_begins(screens: Screens, scheme: str, picture: Picture) -> None:
+    """The dialog of a chat that has no message yet."""
+    page = screens.page
+    page.get_by_role("button", name="System prompt and parameters").click()
+    fields = {"System prompt": "Answer in plain words, and briefly.", "Temperature": "0.2"}
+    for label, value in fields.items():
+        page.get_by_label(label, exact=True).fill(value)
+    screens.expect_badge("cloud")
+    picture(screens, f"chat-begin-{scheme}")
+    for label in fields:
+        page.get_by_label(label, exact=True).fill("")
+    page.keyboard.press("Escape")
 
 
 def written(screens: Screens, scheme: str, picture: Picture) -> None:
@@ -195,9 +215,11 @@ def phone(browser: Browser, sluice: Sluice, picture: Picture) -> None:
     context.close()
 
 
-def take(browser: Browser, folder: Path) -> None:
-    """Start a Sluice of its own, take every picture into `folder`, stop it."""
-    picture = camera(folder)
+def take(browser: Browser, folder: Path) -> dict[str, list[str]]:
+    """Start a Sluice of its own, take every picture into `folder`, stop it; returns what stands on
+    the pages."""
+    words: dict[str, list[str]] = {}
+    picture = camera(folder, words)
     with tempfile.TemporaryDirectory() as place, ExitStack() as stack:
         sluice = Sluice(Path(place) / "var", worker=True)
         sluice.var.mkdir()
@@ -210,6 +232,7 @@ def take(browser: Browser, folder: Path) -> None:
             phone(browser, sluice, picture)
         finally:
             sluice.stop()
+    return words
 
 
 def main() -> None:
@@ -219,7 +242,7 @@ def main() -> None:
         old.unlink()
     with sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        take(browser, PICTURES)
+        write(take(browser, PICTURES))
         browser.close()
 
 
