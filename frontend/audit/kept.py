@@ -69,7 +69,11 @@ def kept_of(record: RequestRecord, user: User, *, read: bool) -> Shown:
     found = kept_standing(by=user, decision_id=record.decision_id)
     if found is None:
         return Shown(sentence=_nothing(record))
-    words = _("What was written and answered is kept, encrypted, until %(day)s.")
+    words = (
+        _("What was written and answered was for %(day)s to delete; a legal hold keeps it.")
+        if found.held
+        else _("What was written and answered is kept, encrypted, until %(day)s.")
+    )
     shown = Shown(
         sentence=words % {"day": f"{found.expires_at:%Y-%m-%d}"},
         until=found.expires_at,

@@ -74,9 +74,11 @@ def keeping_days() -> dict[str, int]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
-    """That content of a request is kept: until when, and whether all of it."""
+    """That content of a request is kept: until when, and whether all of it. `held`: past its day,
+    by a legal hold."""
 
     expires_at: datetime
+    held: bool
     whole: bool
     readable: bool  # by who asks
 
@@ -85,10 +87,14 @@ def kept_standing(*, by: Acting, decision_id: str) -> Standing | None:
     """Whether content of a request is kept; None: it is not, or not any more. Reads none of it."""
     row = KeptContent.objects.select_related("project").defer("sealed").filter(pk=decision_id)
     found = row.first()
-    if found is None or found.expires_at <= timezone.now():
+    if found is None or not _is_there(found):
         return None
-    readable = may(by, found.project, Role.AUDITOR)
-    return Standing(expires_at=found.expires_at, whole=found.whole, readable=readable)
+    return Standing(
+        expires_at=found.expires_at,
+        held=found.expires_at <= timezone.now(),
+        whole=found.whole,
+        readable=may(by, found.project, Role.AUDITOR),
+    )
 
 
 def read_content(*, by: Acting, decision_id: str) -> Exchange:

@@ -10,7 +10,9 @@ from django.test import Client
 from django.utils import timezone
 from pytest_django import Settings
 
+from gateway.audit.holds import place_hold
 from gateway.audit.models import AuditEvent, RequestRecord
+from gateway.audit.sealing_models import HoldSubject
 from gateway.content.keys import Exchange, Sealer, destroy_keys
 from gateway.content.models import KeptContent, KeyScope
 from gateway.content.services import keep_content
@@ -128,6 +130,16 @@ def test_what_is_past_its_day_is_not_offered(keeping: House, signed_in: SignIn) 
     page = read(signed_in("auditor"))
     assert "heron" not in page
     assert "Of this request nothing is" in page
+
+
+def test_what_a_legal_hold_keeps_past_its_day_is_said_and_read(
+    keeping: House, signed_in: SignIn
+) -> None:
+    KeptContent.objects.update(expires_at=timezone.now() - timedelta(seconds=1))
+    place_hold(actor="system:test", kind=HoldSubject.PROJECT, subject="lab", reason="a court asks")
+    client = signed_in("auditor")
+    assert "a legal hold keeps it" in client.get("/audit/dec_2/").content.decode()
+    assert "At dawn." in read(client)
 
 
 def test_what_was_erased_is_not_shown(keeping: House, signed_in: SignIn) -> None:
