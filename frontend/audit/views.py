@@ -20,6 +20,8 @@ from frontend.audit.rows import rows_of
 from frontend.audit.steps import steps_of
 from gateway.accounts.models import User
 from gateway.accounts.services import evidence
+from gateway.accounts.services.changes_audit import export_changes
+from gateway.audit.event_search import EventSearch
 from gateway.audit.event_types import EventType
 from gateway.audit.export import ExportFormat
 from gateway.audit.search import NoSuchPage, Page
@@ -103,12 +105,9 @@ def changes_file(request: HttpRequest, format: str) -> HttpResponseBase:
     """Every change that the address asks for, as a file; an event."""
     user = cast("User", request.user)
     wanted = _format(format)
-    lines = evidence.export_events(
-        by=user,
-        type=request.GET.get("type", ""),
-        project=request.GET.get("project", ""),
-        format=wanted,
-    )
+    type, project = request.GET.get("type", ""), request.GET.get("project", "")
+    search = EventSearch(types=(type,) if type else (), projects=(project,) if project else ())
+    lines = export_changes(by=user, wanted=search, format=wanted)
     return as_file(request, lines, name="changes", format=wanted)
 
 

@@ -84,11 +84,6 @@ def export(selection: Selection, *, format: ExportFormat) -> Iterator[str]:
             return _csv(requests, _REQUEST_COLUMNS)
         return map(_request_line, in_pages(requests, by="pk", key=attrgetter("pk")))
     events = _of_events(_selected(AuditEvent.objects.all(), selection), selection)
-    return export_events(events, format=format)
-
-
-def export_events(events: QuerySet[AuditEvent], *, format: ExportFormat) -> Iterator[str]:
-    """These events in the order they came in, a line each. Streams."""
     if format is ExportFormat.CSV:
         return _csv(events, _EVENT_COLUMNS)
     return map(_event_line, in_pages(events, by="pk", key=attrgetter("pk")))

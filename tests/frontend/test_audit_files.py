@@ -89,7 +89,10 @@ def test_handing_out_is_an_event_that_names_conditions_and_not_their_values(
     assert first.actor == f"user:{requests.people['auditor'].pk}"
     assert first.details["conditions"] == ["projects", "category", "since"]
     assert (first.details["kind"], first.details["format"]) == ("requests", "csv")
-    assert (second.details["kind"], second.details["conditions"]) == ("events", ["type"])
+    assert (second.details["kind"], second.details["conditions"]) == (
+        "events",
+        ["projects", "types"],
+    )
     assert "health" not in first.body
     assert first.project == "lab"
 

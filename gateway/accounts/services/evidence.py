@@ -11,7 +11,6 @@ from datetime import datetime
 
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.db import transaction
-from django.db.models import QuerySet
 from django.http import Http404
 
 from gateway.accounts.access import may, projects_of, require, require_admin
@@ -21,7 +20,6 @@ from gateway.accounts.roles import Role, stand_ins_for
 from gateway.audit.days import Day, day_between
 from gateway.audit.event_types import EventType
 from gateway.audit.export import ExportFormat, ExportKind, export_found
-from gateway.audit.export import export_events as exported_events
 from gateway.audit.holds import NotKept, end_hold, place_hold
 from gateway.audit.left import Left, what_left
 from gateway.audit.models import AuditEvent, RequestRecord
@@ -65,7 +63,7 @@ def export_requests(*, by: Acting, wanted: Search, format: ExportFormat) -> Iter
     if not _sees_all(by):
         wanted = replace(wanted, projects=_own_projects(by, wanted.projects))
     project = wanted.projects[0] if len(wanted.projects) == 1 else ""
-    _record_export(by, ExportKind.REQUESTS, format, project, wanted)
+    _record_export(by, format, project, wanted)
     return export_found(wanted, format=format)
 
 
@@ -104,34 +102,18 @@ def see_events(
     Auditors and admins of the organisation see all, others those of the projects they own or
     audit. Raises PermissionDenied for somebody who reads no audit. One query, two for the latter.
     """
-    rows = _events(by, type, project)
-    if types:
-        rows = rows.filter(type__in=types)
-    if before is not None:
-        rows = rows.filter(seq__lt=before)
-    return list(rows.order_by("-seq")[:limit])
-
-
-def export_events(
-    *, by: Acting, type: str = "", project: str = "", format: ExportFormat
-) -> Iterator[str]:
-    """All events that `see_events` finds, in the order they came in, a line each. Streams.
-
-    Handing them out is an event. Raises PermissionDenied.
-    """
-    rows = _events(by, type, project)
-    given = [name for name, value in (("type", type), ("project", project)) if value]
-    _record_export(by, ExportKind.EVENTS, format, project, given)
-    return exported_events(rows, format=format)
-
-
-def _events(by: Acting, type: str, project: str) -> "QuerySet[AuditEvent]":
     rows = AuditEvent.objects.all()
     if not _sees_all(by):
         rows = rows.filter(project__in=_own_projects(by, (project,) if project else ()))
     elif project:
         rows = rows.filter(project=project)
-    return rows.filter(type=type) if type else rows
+    if type:
+        rows = rows.filter(type=type)
+    if types:
+        rows = rows.filter(type__in=types)
+    if before is not None:
+        rows = rows.filter(seq__lt=before)
+    return list(rows.order_by("-seq")[:limit])
 
 
 def audited_projects(by: Acting) -> list[Project]:
@@ -233,26 +215,22 @@ def _own_projects(by: Acting, named: tuple[str, ...]) -> tuple[str, ...]:
     return named
 
 
-def _record_export(
-    by: Acting, kind: ExportKind, format: ExportFormat, project: str, wanted: Search | list[str]
-) -> None:
+def _record_export(by: Acting, format: ExportFormat, project: str, wanted: Search) -> None:
     """As for a search: the conditions by name, not their values."""
-    since, until = None, None
-    if isinstance(wanted, Search):
-        since, until, wanted = wanted.since, wanted.until, wanted.named()
+    kind = ExportKind.REQUESTS.value
     record_event(
         actor=actor_name(by),
         type=EventType.AUDIT_EXPORTED,
         object_type="audit",
-        object_id=kind.value,
+        object_id=kind,
         project=project,
         details={
             "format": format.value,
-            "kind": kind.value,
-            "since": since.isoformat() if since else None,
-            "until": until.isoformat() if until else None,
+            "kind": kind,
+            "since": wanted.since.isoformat() if wanted.since else None,
+            "until": wanted.until.isoformat() if wanted.until else None,
             "project": project,
-            "conditions": wanted,
+            "conditions": wanted.named(),
         },
     )
 
