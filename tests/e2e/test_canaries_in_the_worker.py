@@ -143,7 +143,7 @@ def test_no_canary_is_readable_in_what_a_worker_leaves(sluice: Sluice, tmp_path:
         if path.is_file():
             said[str(path.relative_to(sluice.var))] = path.read_bytes()
     assert b"batches_batchrow" in said["dump"]
-    assert b"request ended" in said["log"]
+    assert said["log"].count(b'"level"') > 10  # web and worker, as talkative as they can be
     assert any(name.startswith("files/") for name in said)
     for name, content in said.items():
         assert not in_any_form(content), f"{name} holds a canary"
