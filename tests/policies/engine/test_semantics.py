@@ -6,7 +6,6 @@ on_prem, `claude` in the cloud with clearance (internal, {code}), `auto` is llam
 What a case's `expect` does not mention of rules, dropped and opaque must be empty.
 """
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
@@ -18,6 +17,7 @@ import pytest
 import yaml
 
 from gateway.inference.contracts import Asked
+from gateway.inference.digests import request_digest
 from gateway.inference.exchange import Inbound
 from gateway.protocol.errors import GatewayError
 from policies.classification.analyser import Analyser
@@ -166,7 +166,7 @@ def suspend(house: House, world: Data, request: Inbound) -> None:
     assert house.snapshots.snapshot is not None
     view = house.snapshots.snapshot.projects["lab"]
     ends = house.clock.now() + timedelta(seconds=world.get("exception_ends_in_s", 60))
-    digest = hashlib.sha256(request.body).hexdigest()
+    digest = request_digest(request.body, view.digest_key)
     approvals = {
         digest if which == "this" else "0" * 64: (
             Suspension(rules=frozenset(rules), until=house.clock.now() + timedelta(hours=1)),
