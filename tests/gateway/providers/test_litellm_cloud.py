@@ -1,141 +1,32 @@
-"""The translator, as a process, against servers that speak the vendors' dialects.
-
-The only module that starts it: importing litellm takes seconds.
-"""
+"""The translator, as a process, against servers that speak the vendors' dialects."""
 
 import asyncio
 import json
 import os
-import signal
-from collections.abc import Coroutine, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, TypeVar
 
 import pytest
 
 from gateway.providers.calls import (
     AddressRefused,
     Call,
-    ConnectFailed,
     PermitViolation,
-    ProviderError,
     RequestRefused,
-    UpstreamClosed,
-    UpstreamProtocolError,
-    UpstreamTimeout,
 )
-from gateway.providers.litellm_cloud import LiteLLMCloud
-from gateway.providers.translator_process import TranslatorProcess
 from policies.classification.placeholders import keyed_hash, placeholder
-from policies.engine.facts import Zone
 from policies.engine.permit import Candidate
-from tests.gateway.providers.calls_for_tests import call, clock, destination, permit
+from tests.gateway.providers.calls_for_tests import permit
+from tests.gateway.providers.cloud_house import (
+    ASK,
+    STREAM,
+    TOOL,
+    House,
+    both_vendors,
+    sent,
+)
 from tests.gateway.providers.fault_server import FaultServer
-from tests.gateway.providers.vendor_servers import AnthropicServer, GoogleServer, VendorServer
-
-T = TypeVar("T")
-Tree = dict[str, Any]
-
-TOOL = {
-    "type": "function",
-    "function": {
-        "name": "look_up",
-        "description": "Looks up.",
-        "parameters": {"type": "object", "properties": {"what": {"type": "string"}}},
-    },
-}
-ASK: Tree = {"messages": [{"role": "system", "content": "be"}, {"role": "user", "content": "hi"}]}
-STREAM: Tree = {**ASK, "stream": True, "stream_options": {"include_usage": True}}
-VENDORS = {"anthropic": AnthropicServer, "gemini": GoogleServer}
-both_vendors = pytest.mark.parametrize("vendor", list(VENDORS))
-
-
-@dataclass
-class House:
-    """One event loop, one translator, one server for each vendor, for the whole module."""
-
-    runner: asyncio.Runner
-    process: TranslatorProcess
-    cloud: LiteLLMCloud
-    servers: dict[str, VendorServer]
-
-    def run(self, work: Coroutine[Any, Any, T]) -> T:
-        async def bounded() -> T:
-            async with asyncio.timeout(60):
-                return await work
-
-        return self.runner.run(bounded())
-
-    def call(
-        self,
-        vendor: str,
-        mode: str = "ok",
-        body: Tree = ASK,
-        *,
-        path: str = "/chat/completions",
-        **changes: Any,
-    ) -> Call:
-        server = self.servers[vendor]
-        server.received.clear()
-        server.client_gone.clear()
-        options = {"litellm_provider": vendor, "allow_private": "yes"}
-        to = destination(
-            f"http://127.0.0.1:{server.port}/{mode}" + ("/v1beta" if vendor == "gemini" else "/v1"),
-            zone=Zone.CLOUD,
-            credential="vendor-key",
-            provider="litellm_cloud",
-            options={**options, **changes.pop("options", {})},
-        )
-        return call(replace(to, **changes), body, path=path)
-
-    async def answer(self, asked: Call) -> tuple[int, Tree]:
-        answer = await self.cloud.send(asked)
-        try:
-            return answer.status, json.loads(await answer.read(1_000_000))
-        finally:
-            await answer.aclose()
-
-    async def events(self, asked: Call) -> list[Tree]:
-        """A stream's chunks; fails unless it ends with [DONE]."""
-        answer = await self.cloud.send(asked)
-        try:
-            assert answer.status == 200
-            assert answer.headers["content-type"] == "text/event-stream"
-            events = (await answer.read(1_000_000)).decode().split("\n\n")
-            assert events[-2:] == ["data: [DONE]", ""]
-            return [json.loads(event.removeprefix("data: ")) for event in events[:-2]]
-        finally:
-            await answer.aclose()
-
-
-@pytest.fixture(scope="module")
-def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
-    with asyncio.Runner() as runner, pytest.MonkeyPatch.context() as environment:
-        environment.setenv("HTTP_PROXY", "http://127.0.0.1:9")  # must not reach the child
-
-        async def start() -> House:
-            servers = {name: await kind().__aenter__() for name, kind in VENDORS.items()}
-            process = TranslatorProcess(tmp_path_factory.mktemp("private") / "run" / "s")
-            return House(runner, process, LiteLLMCloud(process, clock=clock), servers)
-
-        async def stop(built: House) -> None:
-            await built.cloud.aclose()
-            for server in built.servers.values():
-                await server.__aexit__()
-
-        built = runner.run(start())
-        yield built
-        runner.run(stop(built))
-
-
-def _sent(house: House, vendor: str) -> Tree:
-    """The one request that the vendor received."""
-    received = house.servers[vendor].received
-    assert len(received) == 1
-    tree: Tree = json.loads(received[0].body)
-    return tree
 
 
 @both_vendors
@@ -149,7 +40,7 @@ def test_a_completion_comes_back_in_openai_s_shape(house: House, vendor: str) ->
     assert choice["finish_reason"] == "stop"
     used = tree["usage"]
     assert (used["prompt_tokens"], used["completion_tokens"], used["total_tokens"]) == (11, 7, 18)
-    _sent(house, vendor)
+    sent(house, vendor)
 
 
 @both_vendors
@@ -184,7 +75,7 @@ def test_tools_are_translated_there_and_back(house: House, vendor: str) -> None:
     assert set(made) == {"id", "type", "function"}
     assert made["function"]["name"] == "look_up"
     assert json.loads(made["function"]["arguments"]) == {"what": "rain"}
-    assert "look_up" in json.dumps(_sent(house, vendor)["tools"])
+    assert "look_up" in json.dumps(sent(house, vendor)["tools"])
 
 
 @both_vendors
@@ -215,7 +106,7 @@ def test_tool_results_travel(house: House, vendor: str) -> None:
     asked = house.call(vendor, body={"messages": messages, "tools": [TOOL]})
     status, _ = house.run(house.answer(asked))
     assert status == 200
-    assert "it rains" in json.dumps(_sent(house, vendor))
+    assert "it rains" in json.dumps(sent(house, vendor))
 
 
 @both_vendors
@@ -244,105 +135,9 @@ def test_placeholders_reach_the_vendor_as_they_are(house: House, vendor: str) ->
     }
     status, _ = house.run(house.answer(house.call(vendor, body=body)))
     assert status == 200
-    text = json.dumps(_sent(house, vendor))
+    text = json.dumps(sent(house, vendor))
     for word in words:
         assert text.count(word) >= 3, word
-
-
-@both_vendors
-@pytest.mark.parametrize("stream", [False, True])
-@pytest.mark.parametrize("status", [400, 401, 429, 500, 529])
-def test_a_vendor_s_error_keeps_its_status_and_is_not_retried(
-    house: House, vendor: str, status: int, *, stream: bool
-) -> None:
-    async def main() -> None:
-        asked = house.call(vendor, str(status), STREAM if stream else ASK)
-        answer = await house.cloud.send(asked)
-        assert answer.status == status
-        tree = json.loads(await answer.read(10_000))
-        assert tree["error"]["message"] == f"vendor says {status}"
-        assert set(tree["error"]) == {"message", "type", "param", "code"}
-        assert answer.headers.get("retry-after") == ("9" if status == 429 else None)
-        await answer.aclose()
-        _sent(house, vendor)
-
-    house.run(main())
-
-
-@both_vendors
-@pytest.mark.parametrize("mode", ["cut", "polite_cut", "error_event"])
-def test_a_stream_that_was_cut_short_does_not_look_complete(
-    house: House, vendor: str, mode: str
-) -> None:
-    async def main() -> None:
-        answer = await house.cloud.send(house.call(vendor, mode, STREAM))
-        seen = b""
-        with pytest.raises(UpstreamClosed) as caught:
-            async for piece in answer.chunks():
-                seen += piece
-        await answer.aclose()
-        assert caught.value.after_first_byte
-        assert b"Hel" in seen
-        assert b'"stop"' not in seen
-        assert b"[DONE]" not in seen
-
-    house.run(main())
-
-
-FAILURES = {
-    "redirect": UpstreamProtocolError,
-    "garbage": UpstreamProtocolError,
-    "closed": UpstreamClosed,
-}
-
-
-@both_vendors
-@pytest.mark.parametrize("stream", [False, True])
-@pytest.mark.parametrize("mode", list(FAILURES))
-def test_a_destination_that_fails_is_that_failure(
-    house: House, vendor: str, mode: str, *, stream: bool
-) -> None:
-    with pytest.raises(ProviderError) as caught:
-        house.run(house.cloud.send(house.call(vendor, mode, STREAM if stream else ASK)))
-    assert type(caught.value) is FAILURES[mode]
-    assert not caught.value.after_first_byte
-    # Our client may ask a second time where a kept connection closes, as it does everywhere.
-    assert len(house.servers[vendor].received) <= (2 if mode == "closed" else 1)
-
-
-@both_vendors
-def test_a_silent_vendor_is_a_time_out(house: House, vendor: str) -> None:
-    asked = house.call(vendor, "slow_first_byte", first_byte_timeout_s=0.05)
-    with pytest.raises(UpstreamTimeout):
-        house.run(house.cloud.send(asked))
-
-
-@both_vendors
-def test_a_client_that_leaves_reaches_the_vendor(house: House, vendor: str) -> None:
-    async def main() -> None:
-        answer = await house.cloud.send(house.call(vendor, "stall", STREAM))
-        assert b"Hel" in await anext(answer.chunks())
-        await answer.aclose()
-        await house.servers[vendor].client_gone.wait()
-
-    house.run(main())
-
-
-@both_vendors
-def test_a_client_that_leaves_before_the_answer_reaches_the_vendor(
-    house: House, vendor: str
-) -> None:
-    async def main() -> None:
-        server = house.servers[vendor]
-        asked = house.call(vendor, "slow_first_byte")
-        server.arrived.clear()
-        waiting = asyncio.ensure_future(house.cloud.send(asked))
-        await server.arrived.wait()
-        waiting.cancel()
-        await asyncio.gather(waiting, return_exceptions=True)
-        await server.client_gone.wait()
-
-    house.run(main())
 
 
 def test_a_body_cannot_choose_where_it_goes(house: House) -> None:
@@ -485,43 +280,3 @@ def test_the_child_is_private_and_silent(house: House) -> None:
     assert b"HTTP_PROXY" not in environment
     assert b"vendor-key" not in environment
     assert b"LITELLM_LOCAL_MODEL_COST_MAP=True" in environment
-
-
-@pytest.mark.slow
-def test_a_translator_that_died_is_started_again(house: House) -> None:
-    async def main() -> None:
-        await house.answer(house.call("anthropic"))
-        first = house.process.pid
-        assert first is not None
-        os.kill(first, signal.SIGKILL)
-        while house.process.pid is not None:  # noqa: ASYNC110 - the system tells no event
-            await asyncio.sleep(0.01)
-        status, _ = await house.answer(house.call("anthropic"))
-        assert status == 200
-        assert house.process.pid != first
-
-    house.run(main())
-
-
-def test_a_directory_that_others_may_read_is_refused(tmp_path: Path) -> None:
-    tmp_path.chmod(0o755)
-
-    async def main() -> None:
-        process = TranslatorProcess(tmp_path / "s")
-        with pytest.raises(ConnectFailed, match="mode 700"):
-            await process.ensure()
-        await process.aclose()
-
-    asyncio.run(main())
-
-
-def test_a_translator_that_cannot_start_says_so(tmp_path: Path) -> None:
-    async def main() -> None:
-        process = TranslatorProcess(tmp_path / "run" / "s", environment={"PYTHONHOME": "/nowhere"})
-        for _ in range(2):  # the second one without a second start
-            with pytest.raises(ConnectFailed):
-                await process.ensure()
-        assert process.pid is None
-        await process.aclose()
-
-    asyncio.run(main())
