@@ -175,7 +175,7 @@ class _Questions:
         current, _ = self._gateway.fresh_snapshot()
         destination = current.destinations.get(name)
         decided = self._decided.snapshot.destinations.get(name)
-        if destination is None or (destination is not decided and destination != decided):
+        if destination is None or not destination.is_where(decided):
             raise NotAsked("deployment_changed")
         if destination.zone is not Zone.ON_PREM:
             raise NotAsked("not_on_prem")

@@ -156,7 +156,7 @@ class Attempts:
             raise _NextPlease("egress_stopped")
         destination = current.destinations.get(candidate.deployment)
         decided = self._decided.snapshot.destinations.get(candidate.deployment)
-        if destination is None or (destination is not decided and destination != decided):
+        if destination is None or not destination.is_where(decided):
             # Disabled or changed since the decision: what was decided is not what is there.
             raise _NextPlease("deployment_changed")
         return destination

@@ -14,7 +14,7 @@ The errors:
 """
 
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from ipaddress import IPv4Network, IPv6Network
 from typing import Protocol
 
@@ -107,6 +107,13 @@ class Destination:
     options: Mapping[str, str] = field(
         default_factory=dict
     )  # e.g. {"litellm_provider": "anthropic"}
+
+    def is_where(self, decided: "Destination | None") -> bool:
+        """Whether it is the place that was decided on. A key that was rotated since is no other
+        place: requests under way use the new one."""
+        return decided is self or (
+            decided is not None and replace(decided, credential=self.credential) == self
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

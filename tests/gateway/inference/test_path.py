@@ -306,6 +306,24 @@ def test_a_deployment_that_changed_after_the_decision_gets_nothing(house: House)
     play(house, scenario)
 
 
+def test_a_key_that_was_rotated_after_the_decision_is_the_one_that_is_used(house: House) -> None:
+    async def scenario(house: House, onprem: FaultServer, cloud: FaultServer) -> None:
+        onprem.mode = "slow_first_byte"
+        running = asyncio.ensure_future(house.run(HELLO))
+        await onprem.arrived.wait()
+        assert house.snapshots.snapshot is not None
+        places = house.snapshots.snapshot.destinations
+        rotated = replace(places["claude"], credential="the-new-one")
+        house.change(destinations={**places, "claude": rotated})
+        for task in list(onprem._tasks):
+            task.cancel()
+        await running
+        (received,) = cloud.received
+        assert received.header("authorization") == "Bearer the-new-one"
+
+    play(house, scenario)
+
+
 def test_what_waited_longer_than_the_permit_is_decided_again(house: House) -> None:
     async def scenario(house: House, onprem: FaultServer, cloud: FaultServer) -> None:
         onprem.mode = "slow_first_byte"
