@@ -48,6 +48,7 @@ bench: $(VENV)/.dev  ## CPU per request beside nginx and LiteLLM's proxy
 	$(BIN)/python -m bench.masking
 	$(BIN)/python -m bench.hostile_patterns
 	$(BIN)/python -m bench.batches
+	$(BIN)/python -m bench.tables
 	$(BIN)/python -m bench.chat_viewers
 	$(BIN)/python -m bench.chat_long
 
