@@ -6,7 +6,7 @@ library, batches and their rows, tables. Settings (keys, members, grants, budget
 before; what they were is in the events.
 
 INVARIANT: whoever deletes something of these, by order of a person, a rule or an erasure, asks here
-first, in the transaction of the deletion.
+first, right before it. A hold that is placed in that moment is too late for what is being deleted.
 """
 
 from collections.abc import Iterable, Mapping

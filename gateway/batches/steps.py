@@ -37,8 +37,8 @@ class Steps:
         with self._lock:
             if name in self._running or len(self._running) >= self._most:
                 return False
+            thread.start()  # it cannot end before this lock is free
             self._running[name] = thread
-            thread.start()
         return True
 
     def wait(self, timeout_s: float) -> None:

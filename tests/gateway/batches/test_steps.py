@@ -117,3 +117,17 @@ def test_what_is_no_batchs_is_taken_first(redis_server: RedisServer) -> None:
             while len(taken) < 12:
                 broker.drain_events(timeout=30)
     assert [each.split()[0] for each in taken] == ["default"] * 6 + ["batches"] * 6
+
+
+def test_a_step_whose_thread_cannot_start_keeps_no_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    steps, done = Steps(most=1), threading.Event()
+    with monkeypatch.context() as full:
+        full.setattr(threading.Thread, "start", refuse)
+        with pytest.raises(RuntimeError):
+            steps.begin("a", done.set)
+    assert steps.begin("a", done.set)
+    steps.wait(10)
+    assert done.is_set()
